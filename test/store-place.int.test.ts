@@ -125,7 +125,9 @@ describe.skipIf(!client)('a store', () => {
       origin: { conflict: 'behind' },
       warnings: [said],
     })
-    expect((await here.runJson('check')).json.warnings).toContainEqual(
+    const checked = (await here.runJson('check')).json
+    expect(checked.exit_code).toBe(50)
+    expect(checked.errors).toContainEqual(
       expect.stringContaining(`another server seems to have made the backup ${behind.json.id} of ${database}`),
     )
     const into = uniqueName('copy')
@@ -144,6 +146,7 @@ describe.skipIf(!client)('a store', () => {
     expect(await warned(prod)).toEqual([expect.stringContaining('was made for environment dev, this one for prod')])
     // it was given another name, and that is all
     expect(await warned(prod)).toEqual([])
+    expect((await prod.runJson('check')).code).toBe(0)
     expect((await prod.runJson('restore', 'latest', '--into', uniqueName('copy'), '--yes')).code).toBe(0)
     expect(readdirSync(join(store, database, 'series'))).toHaveLength(1)
   })

@@ -54,3 +54,10 @@ test('only those of a week are told', () => {
   expect(recentConflicts(backups, new Date('2026-03-07T00:00:00Z'))).toEqual(['a'])
   expect(recentConflicts(backups, new Date('2026-03-09T00:00:00Z'))).toBeUndefined()
 })
+
+test('a new name for the environment is told once it has changed twice', () => {
+  const takenAt = new Date('2026-03-01T00:00:00Z')
+  const of = (id: string) => ({ id, takenAt, conflict: 'environment' as const })
+  expect(recentConflicts([of('a')], takenAt)).toBeUndefined()
+  expect(recentConflicts([of('a'), of('b')], takenAt)).toEqual(['a', 'b'])
+})

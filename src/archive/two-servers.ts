@@ -63,13 +63,18 @@ export const twoServersHint =
 
 const recentMs = 7 * 86_400_000
 
-/** Ids of recent backups that another server than that of those before seems to have made, oldest first; undefined if there are none. */
+/**
+ * Ids of recent backups that another server than that of those before seems to have made, oldest first; undefined if there are none. One
+ * change of the environment is a new name for it; two are servers that take turns.
+ */
 export function recentConflicts(
   backups: readonly { id: string; takenAt: Date; conflict?: Conflict | undefined }[],
   now: Date,
 ): string[] | undefined {
-  const found = backups.filter(
+  const recent = backups.filter(
     ({ conflict, takenAt }) => conflict !== undefined && now.getTime() - takenAt.getTime() < recentMs,
   )
+  const takeTurns = recent.filter(({ conflict }) => conflict === 'environment').length > 1
+  const found = recent.filter(({ conflict }) => conflict === 'behind' || takeTurns)
   return found.length === 0 ? undefined : found.map(({ id }) => id)
 }

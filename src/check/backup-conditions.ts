@@ -4,7 +4,7 @@ import { twoServersHint } from '../archive/two-servers.ts'
 import { besideHint, persistenceHint } from '../store/persistence.ts'
 import { plural, someOf } from '../units.ts'
 import { ofSchedule, twoServers } from './backups.ts'
-import type { Condition, ConditionName } from './condition-catalogue.ts'
+import { type Condition, type ConditionName, conditionCatalogue } from './condition-catalogue.ts'
 import { decryptionHint } from './decryption.ts'
 import { judgeLacking, judgeUnread, lackingHint } from './stores.ts'
 
@@ -64,11 +64,6 @@ export const backupConditionNames = [
   ...(['backup-incomplete', 'store-empty', 'two-servers-one-series', 'backup-shrank', 'verify-overdue'] as const),
 ]
 
-const warnings: readonly Condition['name'][] = [
-  ...(['restore-test-overdue', 'never-decrypted', 'prune-refused', 'backup-incomplete'] as const),
-  ...(['two-servers-one-series', 'backup-shrank', 'verify-overdue'] as const),
-]
-
 /** What is wrong with the place of the store itself, in words. */
 export type StorePlace = {
   /** Its backups end with this container. */
@@ -102,7 +97,7 @@ export function backupConditions(
     { database, schedule }: { database: string; schedule?: string },
     message: string | undefined,
     hint: string,
-    severity: Condition['severity'] = warnings.includes(name) ? 'warning' : 'error',
+    severity: Condition['severity'] = conditionCatalogue[name].severity,
     known: Since = backups.find((backup) => backup.database === database)?.since ?? {},
   ): Condition[] => {
     if (message === undefined) return []

@@ -139,19 +139,7 @@ export function judgeBackups(
     entries,
     warnings: facts.flatMap(
       (
-        {
-          database,
-          store,
-          damaged,
-          fromFuture = [],
-          unproven = [],
-          newest,
-          nextRunAt,
-          since,
-          decryptions,
-          conflicts = [],
-          lacking,
-        },
+        { database, store, damaged, fromFuture = [], unproven = [], newest, nextRunAt, since, decryptions, lacking },
         i,
       ) => [
         // once the first slot has passed, this is an error
@@ -171,7 +159,6 @@ export function judgeBackups(
             (id) => `the backup ${id} of ${database} is not signed with backup.sign.secret, and does not count`,
           ),
         ),
-        ...(conflicts.length === 0 ? [] : [`${twoServers(database, conflicts)}: ${twoServersHint}`]),
         ...withHint(judgeDecryption(database, decryptions, now), decryptionHint),
         ...withHint(judgeLacking(database, lacking), lackingHint),
         ...(tests[i]!.overdue === undefined ? [] : [tests[i]!.overdue]),
@@ -179,6 +166,9 @@ export function judgeBackups(
     ),
     errors: [
       ...facts.flatMap(({ database }, i) => problems[i]!.map((problem) => `backup of ${database}: ${problem}`)),
+      ...facts.flatMap(({ database, conflicts = [] }) =>
+        conflicts.length === 0 ? [] : [`${twoServers(database, conflicts)}: ${twoServersHint}`],
+      ),
       ...tests.flatMap(({ failed }) => failed ?? []),
       ...new Set(facts.flatMap(({ lacking }) => judgeUnread(lacking))),
       // Without a backup in it, the store is that of another container: this one only checks.

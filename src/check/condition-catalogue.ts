@@ -59,7 +59,7 @@ export const conditionCatalogue = {
   'replaced-database-waits': warning('other', 'a restore or a comparison has left a database behind'),
   'held-after-restore': warning('other', 'pending migrations wait for a person after a restore'),
   'never-decrypted': warning('recoverability', 'nothing shows that the backups can still be decrypted'),
-  'two-servers-one-series': warning('recoverability', 'two servers make backups of one series'),
+  'two-servers-one-series': error('recoverability', 'two servers make backups of one series'),
 } satisfies Record<string, Entry>
 
 export type ConditionName = keyof typeof conditionCatalogue

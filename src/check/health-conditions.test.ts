@@ -116,7 +116,7 @@ describe('the conditions of backups in check', () => {
       'of two servers since the backup that shows it',
       { conflicts: ['20260305T020000Z-1cb84ba0'] },
       undefined,
-      [['two-servers-one-series', 'warning', '2026-03-05T02:00:00.000Z']],
+      [['two-servers-one-series', 'error', '2026-03-05T02:00:00.000Z']],
     ],
     [
       'a warning while the first is not due yet',

@@ -46,7 +46,6 @@ describe('the verdict', () => {
           "replaced-database-waits",
           "held-after-restore",
           "never-decrypted",
-          "two-servers-one-series",
         ],
         "NOT SAFE": [
           "objects-missing",
@@ -60,6 +59,7 @@ describe('the verdict', () => {
           "client-missing",
           "xid-age",
           "store-not-persistent",
+          "two-servers-one-series",
         ],
         "UNKNOWN": [
           "database-unreachable",
