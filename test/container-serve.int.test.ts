@@ -59,7 +59,8 @@ describe('serve in a container', () => {
       async () => JSON.parse((await serve.get('/status.json')).body).backups[0].last_success_at !== null,
     ).catch(async (error) => expect.fail(`${error.message}\n${(await docker(['logs', serve.id])).stderr}`))
     const listed = JSON.parse((await serve.pgbosun('backup', 'list', '--json')).stdout)
-    expect(listed.backups).toMatchObject([{ verified: true }])
+    // on a slow machine the next minute's as well
+    expect(listed.backups.map(({ verified }: { verified: boolean }) => verified)).toContain(true)
     expect(await serve.pgbosun('backup', 'verify', 'latest')).toMatchObject({ code: 0 })
 
     const restored = uniqueName('restored')
