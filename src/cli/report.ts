@@ -48,12 +48,20 @@ export function createReport(format: ResultFormat): Report {
       const content = { exitCode: code, error: failure, fields, warnings }
       // There is exactly one document, even when something goes wrong after it.
       if (format !== 'text' && !documentWritten)
-        write('stdout', `${jsonDocument(command, content, format === 'json-lines' ? new Date() : undefined)}\n`)
+        writeLine(jsonDocument(command, content, format === 'json-lines' ? new Date() : undefined))
       documentWritten = true
       if (failure) late(failure)
       return code
     },
   }
+}
+
+/** Of a document of several megabytes no second copy is made for the sake of its newline. */
+const longLine = 65_536
+
+function writeLine(text: string): void {
+  const parts = text.length < longLine ? [`${text}\n`] : [text, '\n']
+  for (const part of parts) write('stdout', part)
 }
 
 function errorLine(failure: AppError): string {

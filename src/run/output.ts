@@ -6,10 +6,16 @@ import { someOf } from '../units.ts'
 /** What stdout gets: text during the work, one JSON document at the end, or a line of JSON for each step and one at the end. */
 export type ResultFormat = 'text' | 'json' | 'json-lines'
 
+/** What people read; as a function where it is long. */
+export type Lines = string | readonly string[] | (() => readonly string[])
+
 /** stdout, in its format. */
 export type Output = {
-  /** Prints one or several lines for people; nothing with another format. A newline within a line is data, and shown as `\u000a`. */
-  print(lines: string | readonly string[]): void
+  /**
+   * Prints one or several lines for people; nothing with another format. A newline within a line is data, and shown as `\u000a`.
+   * @param lines a function is only called where they are shown: for thousands of lines
+   */
+  print(lines: Lines): void
   /** Writes the line of a step that has ended; nothing with another format. */
   ended(step: Step): void
   /**
@@ -43,7 +49,8 @@ export function createOutput({
     warnings,
     terminal,
     print: (lines) => {
-      if (format === 'text') write(`${[lines].flat().map(visible).join('\n')}\n`)
+      if (format !== 'text') return
+      write(`${linesOf(lines).map(visible).join('\n')}\n`)
     },
     ended: (step) => {
       if (format !== 'json-lines') return
@@ -59,6 +66,9 @@ export function createOutput({
     },
   }
 }
+
+/** Those lines, one by one. */
+export const linesOf = (lines: Lines): string[] => [typeof lines === 'function' ? lines() : lines].flat()
 
 /** A step as JSON has it. */
 export const jsonStep = ({ name, state, changes, durationMs }: Step) => ({

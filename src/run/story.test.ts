@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Output } from './output.ts'
+import { linesOf, type Output } from './output.ts'
 import { createStory } from './story.ts'
 
 const changeOf = (object: string) => ({ action: 'create', object, reason: 'is declared' })
@@ -12,7 +12,7 @@ function storyOf(...names: string[]) {
 function storyWith(names: string[], options: { planning?: boolean } = {}) {
   const lines: string[] = []
   const out: Output = {
-    print: (text) => void lines.push(...[text].flat()),
+    print: (text) => void lines.push(...linesOf(text)),
     ended: () => {},
     warn: () => {},
     warnings: [],

@@ -47,16 +47,16 @@ export const backupList: Command = {
     )
     for (const warning of ofOneKind(said)) out.warn(warning)
     for (const warning of unreadWarnings(store)) out.warn(warning)
-    for (const line of table(
-      found.map((backup) =>
-        columns(backup, deleted?.has(backup) ? 'deleted' : stateOf(backup, notes.get(backup) ?? [], now)),
-      ),
-    ))
-      out.print(line)
+    const rowOf = (backup: Backup) =>
+      columns(backup, deleted?.has(backup) ? 'deleted' : stateOf(backup, notes.get(backup) ?? [], now))
     if (found.length === 0) out.print(`there are no backups in ${store.name}`)
+    else out.print(() => table(found.map(rowOf)))
+    // one at a time, while the document is written: ten thousand take as much memory as everything else
     const listed = found.map((backup) => ({
-      ...fields(backup, notes.get(backup) ?? [], backup.stores ?? [store.name]),
-      ...(deleted && { deleted: deleted.has(backup) }),
+      toJSON: () => ({
+        ...fields(backup, notes.get(backup) ?? [], backup.stores ?? [store.name]),
+        ...(deleted && { deleted: deleted.has(backup) }),
+      }),
     }))
     return { fields: { backups: listed }, failure: notAll(store) }
   },
