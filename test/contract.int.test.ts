@@ -192,3 +192,19 @@ test('An error at run time has the place of the statement, even in the middle of
   const seeded = await runJson(['seed'], options)
   expect(seeded.json).toMatchObject({ exit_code: 40, error: { sqlstate: '22012', line: 2, column: 1 } })
 })
+
+test('The seeds may be one folder, or a list', async ({ dir, database }) => {
+  const options = { cwd: dir, env: { DATABASE_URL: urlOf(database) } }
+  await writeFiles(dir, { 's/a.sql': 'create table a (b int)', 'none/x': '' })
+  const of = (seeds: unknown) =>
+    writeFiles(dir, { 'pgbosun.yaml': JSON.stringify({ migrate: { dir: 'none' }, seeds }) })
+  await of({ dri: 's' })
+  expect((await runJson(['seed'], options)).json).toMatchObject({
+    exit_code: 2,
+    error: { message: expect.stringContaining('seeds.dri: unknown key') },
+  })
+  await of({ dir: 's', when: ['other'] })
+  expect((await runJson(['seed'], options)).json).toMatchObject({ exit_code: 0, seeds: [] })
+  await of({ dir: 's' })
+  expect((await runJson(['seed'], options)).json).toMatchObject({ exit_code: 0, seeds: [{ name: 's/a.sql' }] })
+})

@@ -138,7 +138,7 @@ export const commands: Record<string, Lazy> = {
     load: async () => (await import('./commands/backup-keys.ts')).backupKeysCheck,
   },
   restore: {
-    summary: 'Restore a backup into a new database, completely or not at all.',
+    summary: 'Restore a backup into a new database, or in place of the present one; completely or not at all.',
     load: async () => (await import('./commands/restore.ts')).restore,
   },
   'notify test': {

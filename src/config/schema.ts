@@ -66,17 +66,19 @@ const environmentNames = z
 
 const seedMode = z.enum(['insert', 'upsert', 'sync']).optional()
 
-const seed = z.union([
-  z.strictObject({
-    dir: z.string().min(1).meta({
-      description:
-        'Folder of seed files, loaded in the order of their names; then those of its subfolder that is named like `environment`.',
-    }),
-    mode: seedMode.meta({
-      description: 'How its files of rows are loaded, with the primary key. Default: `insert`.',
-    }),
-    when: environmentNames,
+const seedFolder = z.strictObject({
+  dir: z.string().min(1).meta({
+    description:
+      'Folder of seed files, loaded in the order of their names; then those of its subfolder that is named like `environment`.',
   }),
+  mode: seedMode.meta({
+    description: 'How its files of rows are loaded, with the primary key. Default: `insert`.',
+  }),
+  when: environmentNames,
+})
+
+const seed = z.union([
+  seedFolder,
   z
     .strictObject({
       file: z
@@ -223,9 +225,9 @@ export const configSchema = z.strictObject({
     .prefault({}),
   ...accessKeys,
   seeds: z
-    .array(seed)
+    .union([z.array(seed), seedFolder])
     .prefault([])
-    .meta({ description: 'Seed data, loaded in this order, each entry in one transaction.' }),
+    .meta({ description: 'Seed data, loaded in this order, each entry in one transaction; or only a folder.' }),
   import: importKeys,
   state: z
     .strictObject({
@@ -241,7 +243,7 @@ export const configSchema = z.strictObject({
 
 /** Configuration with every default filled in, durations in milliseconds. */
 export type Config = z.output<typeof configSchema>
-export type SeedConfig = Config['seeds'][number]
+export type SeedConfig = Extract<Config['seeds'], readonly unknown[]>[number]
 export type BackupConfig = Config['backup']
 /** What a database must have. */
 export type CheckConfig = Omit<Config['check'], 'shadow' | 'assertions'>

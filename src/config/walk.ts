@@ -46,11 +46,18 @@ export function leaves(schema: z.ZodType, path: string[] = []): Leaf[] {
   if (options) {
     const isSecret = options.some(isSecretPart) && options.every((option) => isSecretPart(option) || isText(option))
     if (isSecret) return [{ path, schema, kind: 'secret' }]
+    // in the file it may be a list of objects
+    if (options.some((option) => isListOfMaps(unwrap(option)))) return []
     const either = options.flatMap((option) => leaves(option, path))
     return isOneOrMany(either) ? [{ path, schema, kind: 'paths' }] : either
   }
   const kind = kinds[type]
   return kind === undefined ? [] : [{ path, schema, kind }]
+}
+
+const isListOfMaps = (schema: z.ZodType) => {
+  const { element } = defOf(schema)
+  return element !== undefined && kinds[defOf(unwrap(element)).type] === undefined
 }
 
 const isOneOrMany = (options: Leaf[]) => options.map(({ kind }) => kind).join() === 'string,list'

@@ -26,7 +26,7 @@ export async function seedFiles(
 ): Promise<Seed[]> {
   if (!isTarget()) return []
   const { config, baseDir } = loaded
-  const seeds = await readSeeds(config.seeds, { baseDir, environment: config.environment })
+  const seeds = await readSeeds([config.seeds].flat(), { baseDir, environment: config.environment })
   return reviewed ? withChecksums(seeds) : seeds
 }
 
