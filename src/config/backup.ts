@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { defaultStore } from './default-store.ts'
-import { count, duration, loginSecret, secret, size, timeZone } from './fields.ts'
+import { count, duration, durationText, loginSecret, secret, size, timeZone } from './fields.ts'
 import { predicates } from './predicates.ts'
 import { s3ForAll, s3Keys, storeUrl } from './s3.ts'
 import { urlSource } from './url-source.ts'
@@ -231,6 +231,16 @@ export const backup = z
       description:
         'Which backups `prune` keeps: those that at least one of these rules keeps, or `all`. It always keeps the newest backup, the newest verified one, and everything younger than an hour. Default: `{ within: 7d }`.',
     }),
+    keepBefore: z
+      .union([
+        z.literal('condition', { error: 'write condition, or { drop: 7d }' }),
+        z.strictObject({ drop: durationText.meta({ description: 'How long after the restore.' }) }),
+      ])
+      .prefault('condition')
+      .meta({
+        description:
+          'What becomes of the database that a restore has replaced. `condition`: it stays until `pgbosun restore --discard`. `{ drop: 7d }`: `serve` drops it that long after the restore, if the backup made just before is verified and nothing shows that it is still used or was written to.',
+      }),
     verify,
   })
   .refine(predicates.hasUrlForPassword, '`password` is set, but `url` is not')

@@ -34,6 +34,7 @@ import { replaceConditions } from './conditions.ts'
 import { createCopying } from './copying.ts'
 import { watchDatabaseHealth } from './database-conditions.ts'
 import { watchDatabases } from './databases.ts'
+import { createExpiry } from './expiry.ts'
 import { type Look, watchDeclared } from './look.ts'
 import { type Counts, type Measured, noCounts } from './metrics/facts.ts'
 import { asJob, lastWords } from './notify/job.ts'
@@ -314,7 +315,10 @@ async function stay(
     log,
     signal,
   })
-  const look = state.upWanted && context.isTarget() ? watchDeclared(context, state, watchers.rotation) : undefined
+  const look =
+    state.upWanted && context.isTarget()
+      ? watchDeclared(context, state, { rotation: watchers.rotation, before: createExpiry(context, catalog) })
+      : undefined
   const stopRefreshing = databases.watch(() => scheduler.turn())
   const stopWatching = watchServer(context, state, { probe, catalog, measured: metrics.measured })
   try {

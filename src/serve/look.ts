@@ -30,13 +30,19 @@ export type Look = {
 /**
  * Looks every five minutes whether the database is what is declared, as `check` does, and keeps what it found in the state. A look that
  * fails makes what is declared unknown; why the database cannot be reached is told by whoever watches that.
+ * @param before called before each look; never fails
  */
-export function watchDeclared(context: Context, state: ServeState, rotation: Pick<Rotation, 'asApplied'>): Look {
+export function watchDeclared(
+  context: Context,
+  state: ServeState,
+  { rotation, before }: { rotation: Pick<Rotation, 'asApplied'>; before: (() => Promise<void>) | undefined },
+): Look {
   const stop = new AbortController()
   const ended = AbortSignal.any([stop.signal, context.signal])
   let wake = new AbortController()
   const work = async () => {
     while (!ended.aborted) {
+      await before?.()
       await look({ ...context, signal: ended, log: silentLog }, { state, rotation, heard: context })
       await sleep(pauseMs, undefined, { signal: AbortSignal.any([wake.signal, ended]), ref: false }).catch(() => {})
       if (wake.signal.aborted) wake = new AbortController()

@@ -7,6 +7,7 @@ import type { Session } from '../../postgres/session.ts'
 import { rollback } from '../../postgres/transaction.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
 import { seconds } from '../../units.ts'
+import { readCounters } from './counters.ts'
 import { sessionsIn } from './read.ts'
 import { type Replaced, replacedName } from './story.ts'
 
@@ -88,7 +89,10 @@ async function tryOnce(
       await sql.unsafe(renameNext!)
     })
     await sql.unsafe('set local statement_timeout to 0')
-    await sql.unsafe(`comment on database ${quoteIdent(kept)} is ${quoteLiteral(JSON.stringify(story))}`)
+    // Nobody is connected now: all that sessions have counted is there.
+    const counters = (await readCounters(sql, kept)) ?? null
+    const comment = JSON.stringify({ ...story, counters } satisfies Replaced)
+    await sql.unsafe(`comment on database ${quoteIdent(kept)} is ${quoteLiteral(comment)}`)
     for (const statement of rest) await sql.unsafe(statement)
     signal.throwIfAborted()
     lock.guard()

@@ -1,6 +1,7 @@
 // pure
 import { cutName } from '../../sql/quote.ts'
 import { parseComment } from '../name.ts'
+import type { Counters } from './counters.ts'
 
 /**
  * What a database was before it was replaced, stored as JSON in its comment. `before`: a restore replaced it; `after`: a rollback did.
@@ -22,6 +23,8 @@ export type Replaced = {
   comment: string | null
   /** Its subscriptions that were disabled when it was replaced; they are enabled again if it comes back. */
   subscriptions?: string[]
+  /** What the server had counted in it until then; null: unknown. */
+  counters?: Counters | null
   /** Subscriptions of the database in its place that were disabled for an exchange with it; to be enabled again if that did not take place. */
   disabled?: string[]
 }
