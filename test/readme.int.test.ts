@@ -16,7 +16,9 @@ import { test as base, open, uniqueName, urlOf, writeFiles } from './support/pos
 const root = join(import.meta.dirname, '..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 const readme = read('README.md')
-const block = (language: string) => new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(readme)?.[1] ?? ''
+const fieldsPage = read('docs/json.md')
+const block = (language: string, text = readme) =>
+  new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(text)?.[1] ?? ''
 const documents = ['README.md', ...globSync('docs/*.md', { cwd: root }).sort()]
 
 type Shop = {
@@ -57,8 +59,8 @@ describe('the example of the README', () => {
     const { code, json } = await pgbosun('up')
     expect(json).toMatchObject({ command: 'up', ok: true, exit_code: 0, error: null, warnings: [] })
     expect(code).toBe(0)
-    expect(Object.keys(json)).toEqual(Object.keys(JSON.parse(block('json')) as object))
-    const [described] = (JSON.parse(block('json')) as { steps: { changes: object[] }[] }).steps
+    expect(Object.keys(json)).toEqual(Object.keys(JSON.parse(block('json', fieldsPage)) as object))
+    const [described] = (JSON.parse(block('json', fieldsPage)) as { steps: { changes: object[] }[] }).steps
     const migrate = (json.steps as { name: string; changes: object[] }[]).find((step) => step.name === 'migrate')
     expect(migrate?.changes).toContainEqual(described?.changes[0])
     expect(Object.keys(migrate ?? {}).sort()).toEqual(Object.keys(described ?? {}).sort())
@@ -106,7 +108,7 @@ describe('the example of the README', () => {
 
 /** The table of fields, by command: those at top level, and those of each entry of a list. */
 function describedFields() {
-  const table = /\| command \| fields beside those \|\n\|[-|]+\n((?:\|.*\n)+)/.exec(readme)?.[1] ?? ''
+  const table = /\| command \| fields beside those \|\n\|[-|]+\n((?:\|.*\n)+)/.exec(fieldsPage)?.[1] ?? ''
   const rows = table
     .trim()
     .split('\n')
