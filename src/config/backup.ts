@@ -49,6 +49,10 @@ const schedules = z
       keep: keep.optional().meta({
         description: 'Which of its backups `prune` keeps, written like `backup.keep`, which is the default.',
       }),
+      kind: z
+        .literal('logical', { error: 'write logical: pg_dump makes the backups' })
+        .optional()
+        .meta({ description: 'How its backups are made: `logical`, by pg_dump, is the only kind.' }),
       stores: z.array(storePlace).min(1).optional().meta({
         description: 'The stores that its backups go to: URLs of `backup.stores`. Default: all.',
       }),
