@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Around } from '../../migrate/apply/apply.ts'
+import type { Around } from '../../migrate/apply/running.ts'
 import { isUnsendable } from '../../migrate/plan/sending.ts'
 import type { MigrationStep } from '../../migrate/types.ts'
 import type { Db } from '../../postgres/db.ts'
