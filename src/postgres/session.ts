@@ -29,8 +29,10 @@ export type Session = {
   lost: Promise<void>
   /** Closes the socket: the connection then counts as lost. */
   breakOff(): void
-  /** Ends the connection without waiting for the server. */
+  /** Ends the connection. The server has at most a millisecond to do so too. */
   end(): Promise<void>
+  /** The same at the end of a run: if nothing is under way, it does not wait for the server at all. */
+  leave(): Promise<void>
 }
 
 export type SessionOptions = {
@@ -226,6 +228,11 @@ async function start(
     opening.then((opened) => opened.destroy()).catch(() => {})
     void sql.end({ timeout: 0 })
   }
+  const finish = () => {
+    ended = true
+    endWith?.removeEventListener('abort', abort)
+    return sql.end({ timeout: 0 })
+  }
   endWith?.addEventListener('abort', abort, { once: true })
   try {
     endWith?.throwIfAborted()
@@ -251,16 +258,19 @@ async function start(
       lost: whenLost,
       breakOff: () => void socket?.destroy(),
       async end() {
-        ended = true
-        endWith?.removeEventListener('abort', abort)
-        await sql.end({ timeout: 0 })
+        await finish()
+        socket?.unref()
+      },
+      async leave() {
+        const ending = finish()
+        // By then the driver has taken leave of the server, unless that still has to answer.
+        await undefined
+        if (!socket?.writableEnded) await ending
         socket?.unref()
       },
     }
   } catch (error) {
-    ended = true
-    endWith?.removeEventListener('abort', abort)
-    await sql.end({ timeout: 0 })
+    await finish()
     opening.then((opened) => opened.destroy()).catch(() => {})
     throw failure ?? poolerRefused(error, place) ?? error
   }

@@ -7,7 +7,7 @@ import type { Session } from '../postgres/session.ts'
 import { remembering } from './answers.ts'
 import type { Context } from './context.ts'
 import { claimDatabase, type Locks, takeLocks } from './locks.ts'
-import { openSessions, type Sessions } from './sessions.ts'
+import { nextTurn, openSessions, type Sessions } from './sessions.ts'
 
 /** One attempt at the work of a command: its sessions, and what may be done with them. */
 export type Run = {
@@ -137,7 +137,12 @@ function createRun(context: Context, sessions: Sessions, { locks, attempt }: { l
       attempt.changed = true
     },
     releaseCluster() {
-      releaseRunLock(cluster.sql, clusterObject).catch((error: Error) =>
+      // A run that has nothing more to do ends before, and all its locks with it.
+      const release = async () => {
+        await nextTurn()
+        if (sessions.areOpen()) await releaseRunLock(cluster.sql, clusterObject)
+      }
+      release().catch((error: Error) =>
         log.debug({ problem: error.message }, 'the lock on roles and databases was not released'),
       )
     },

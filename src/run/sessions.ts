@@ -22,6 +22,8 @@ export type Sessions = {
   /** One more, as another user. */
   openAs(connection: Connection, database: string): Promise<Session>
   close(session: Session): Promise<void>
+  /** Whether {@link end} was not called yet. */
+  areOpen(): boolean
   /** Ends them all. */
   end(): Promise<void>
 }
@@ -49,13 +51,15 @@ export async function openSessions(context: Context, options: SessionsOptions): 
   const given = context.connection()
   const all = new Set<Session>()
   let cluster: Session | undefined
+  let open = true
   let stopHeartbeat = () => {}
   const stop = () => void stopAll(cluster, all, log)
   signal.addEventListener('abort', stop)
   const end = async () => {
+    open = false
     signal.removeEventListener('abort', stop)
     stopHeartbeat()
-    await Promise.all([...all].map((session) => session.end()))
+    await Promise.all([...all].map((session) => session.leave()))
   }
 
   const base = { applicationName: `pgbosun ${context.runId}`, log, signal, witness: () => cluster?.sql }
@@ -96,6 +100,7 @@ export async function openSessions(context: Context, options: SessionsOptions): 
         all.delete(session)
         await session.end()
       },
+      areOpen: () => open,
       end,
     }
   } catch (error) {
@@ -115,7 +120,8 @@ async function openBoth(connection: Connection, first: Opening, second: Opening)
   return [one, other] as const
 }
 
-const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
+/** Lets the sockets have their turn: what has arrived is answered before the caller goes on. */
+export const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /** A command that only reads needs no lock, and the catalogs of roles and databases are the same in every database. */
 function lockingSession(

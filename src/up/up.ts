@@ -3,6 +3,7 @@ import type { Secrets } from '../roles/plan-roles.ts'
 import type { Context, Result } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
+import { nextTurn } from '../run/sessions.ts'
 import { createStory, jsonSteps, type Story } from '../run/story.ts'
 import type { Seed } from '../seed/types.ts'
 import { counted, seconds } from '../units.ts'
@@ -40,6 +41,8 @@ async function upWith(context: Context, backups: FirstBackup[], { onReady, revie
   await withStory(context, story, { locks: 'everything', mayBeMissing: true, meanwhile }, async (run, journal) => {
     const { targets, declared } = inputs
     askAhead(run, inputs)
+    // what was asked goes out before what is printed
+    await nextTurn()
     await waited(run, story, startedAt)
     const gate = review ? await reviewed(run, story, inputs, review) : openGate
     // Report problems with the files before roles are changed.
@@ -93,7 +96,9 @@ type Inputs = {
 /** @throws {AppError} `usage` */
 async function readInputs(context: Context, reviewed: boolean): Promise<Inputs> {
   const targets = await migrateTargets(context, { running: true })
+  await nextTurn()
   const seeds = await seedFiles(context, { reviewed })
+  await nextTurn()
   return { targets, seeds, declared: await readDeclared(context) }
 }
 
