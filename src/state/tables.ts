@@ -9,7 +9,7 @@ export type StateTable = 'migrations' | 'migration_details' | 'seeds' | 'imports
 const always = ['state', 'events'] as const
 
 /** A column: name, type as format_type writes it, and default. */
-type Column = [name: string, type: string, fallback?: 'now' | 'user']
+export type Column = [name: string, type: string, fallback?: 'now' | 'user']
 
 type Definition = { create: string; columns: Column[] }
 
