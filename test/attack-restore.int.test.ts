@@ -322,6 +322,47 @@ describe.skipIf(!client)('a restore by a superuser', () => {
     await cluster.ask(`alter role ${role} nosuperuser`)
   }, 120_000)
 
+  test('removes its login without running event triggers of the database that has the lock', async ({
+    cluster,
+    makeApp,
+  }) => {
+    const { app, role, id } = await attacked(
+      cluster,
+      makeApp,
+      `${grab}; create function app.fails(int) returns boolean language plpgsql as $$ begin
+         if session_user like 'pgbosun_restore_%' then raise exception 'no'; end if; return true; end $$;
+       create table app.checks (a int check (app.fails(a))); insert into app.checks values (1)`,
+    )
+    await id()
+    // the same database has the lock: there a superuser lets a function of the application watch what happens
+    const given = JSON.parse(readFileSync(join(app.cwd, 'pgbosun.yaml'), 'utf8'))
+    await app.write({ 'pgbosun.yaml': JSON.stringify({ ...given, lock: { database: app.database } }) })
+    const events = ['ddl_command_start', 'sql_drop', 'ddl_command_end']
+    await cluster.ask(
+      events
+        .map((on) => `create event trigger on_${on} on ${on} execute function app.grab_event();`)
+        .concat('alter event trigger on_sql_drop enable always')
+        .join(' '),
+      app.database,
+    )
+    const triggers = () => cluster.ask('select evtname, evtenabled from pg_event_trigger order by 1', app.database)
+    const before = { roles: await rolesOf(cluster), triggers: await triggers() }
+    // what killed runs left: nothing there, a privilege there, one that is no database's
+    const [first, second] = ['0123abcd', '89ef4567'].map((random) => `pgbosun_restore_0000002a_${random}`)
+    const off = 'set session_replication_role to replica; alter event trigger on_sql_drop disable'
+    await cluster.ask(
+      `${off}; create role ${first}; create role ${second}; grant select on app.checks to ${second};
+       grant create on database ${quoteIdent(app.database)} to ${first}; alter event trigger on_sql_drop enable always`,
+      app.database,
+    )
+    const { code, stderr } = await app.run('restore', '--into', uniqueName('copy'), '--yes')
+    expect(code, stderr).toBe(70)
+    expect(stderr.match(/removed the login that a killed restore left behind/g)).toHaveLength(2)
+    expect(stderr).not.toContain('could not remove')
+    expect({ roles: await rolesOf(cluster), triggers: await triggers() }).toEqual(before)
+    await cluster.ask(`alter role ${role} nosuperuser`)
+  }, 120_000)
+
   test.for([
     [
       'replaces a function of a superuser',

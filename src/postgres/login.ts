@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import type { Db } from './db.ts'
+import { withoutEventTriggers } from './event-triggers.ts'
 import { databaseObject } from './lock-keys.ts'
 import { isConnectionLost } from './lost.ts'
 import { makeVerifier } from './scram.ts'
@@ -139,25 +140,46 @@ const graceMs = 3_000
 
 /**
  * Removes a login completely, on a session of the database that it worked in: ends its sessions, gives what it created to the role,
- * and drops the procedure with its name in schema pgbosun.
+ * and drops the procedure with its name in schema pgbosun. No event trigger runs: it might belong to an application, and we have more rights.
+ *
+ * @throws whatever the server answers, where the login has something in this database, and we may not go without its event triggers
  */
 export async function dropLogin(db: Db, user: string): Promise<void> {
   await endSessions(db, user)
-  const [found] = await db.unsafe<{ role: string | null; procedure: boolean }[]>(
+  const [found] = await db.unsafe<Found[]>(
     `select (select pg_catalog.pg_get_userbyid(m.roleid) from pg_catalog.pg_auth_members m where m.member = r.oid order by m.roleid limit 1) as role,
-            exists (select from pg_catalog.pg_proc p where p.proname = r.rolname and p.pronamespace = pg_catalog.to_regnamespace('pgbosun')) as procedure
+            exists (select from pg_catalog.pg_proc p where p.proname = r.rolname and p.pronamespace = pg_catalog.to_regnamespace('pgbosun')) as procedure,
+            exists (select from pg_catalog.pg_shdepend s where s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and s.refobjid = r.oid
+              and s.dbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())) as inside,
+            pg_catalog.to_json(array(select pg_catalog.quote_ident(t.spcname) from pg_catalog.pg_tablespace t, pg_catalog.aclexplode(t.spcacl) a where a.grantee = r.oid)) as tablespaces,
+            pg_catalog.to_json(array(select pg_catalog.quote_ident(d.datname) from pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a where a.grantee = r.oid)) as databases
        from pg_catalog.pg_roles r where r.rolname = ${quoteLiteral(user)}`,
   )
   if (!found) return
   const name = quoteIdent(user)
-  await db.unsafe(
-    [
-      ...(found.procedure ? [`drop procedure pgbosun.${name}`] : []),
-      ...(found.role === null ? [] : [`reassign owned by ${name} to ${quoteIdent(found.role)}`]),
-      `drop owned by ${name}`,
-      `drop role ${name}`,
-    ].join('; '),
-  )
+  // These fire no event trigger, whatever there is: what they are about belongs to no database.
+  const shared = [
+    ...[...new Set(found.tablespaces)].map((one) => `revoke all on tablespace ${one} from ${name}`),
+    ...[...new Set(found.databases)].map((one) => `revoke all on database ${one} from ${name}`),
+    `drop role ${name}`,
+  ]
+  if (!found.procedure && !found.inside) return void (await db.unsafe(shared.join('; ')))
+  await withoutEventTriggers(db, [
+    ...(found.procedure ? [`drop procedure pgbosun.${name}`] : []),
+    ...(found.role === null ? [] : [`reassign owned by ${name} to ${quoteIdent(found.role)}`]),
+    `drop owned by ${name}`,
+    `drop role ${name}`,
+  ])
+}
+
+type Found = {
+  role: string | null
+  procedure: boolean
+  /** Whether it owns something in this database, or has privileges on it. */
+  inside: boolean
+  /** Quoted names of what it has privileges on. */
+  tablespaces: string[]
+  databases: string[]
 }
 
 /** Ends the sessions of a user, and waits up to 3 s until they are gone. */

@@ -1,4 +1,5 @@
 import type { Db } from '../postgres/db.ts'
+import { withoutEventTriggers } from '../postgres/event-triggers.ts'
 import type { Session } from '../postgres/session.ts'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import { visibleSql } from '../text.ts'
@@ -106,21 +107,3 @@ const detach = ({ name }: Subscription): string[] => [
   `alter subscription ${quoteIdent(name)} disable`,
   `alter subscription ${quoteIdent(name)} set (slot_name = none)`,
 ]
-
-/** Runs statements in one transaction in which code of the application does not run with our rights. ALTER EVENT TRIGGER fires none. */
-export async function withoutEventTriggers(sql: Db, statements: string[]): Promise<void> {
-  if (statements.length === 0) return
-  const triggers = await sql.unsafe<{ name: string; state: keyof typeof states }[]>(
-    `select evtname as name, evtenabled as state from pg_catalog.pg_event_trigger where evtenabled <> 'D' order by evtname`,
-  )
-  const set = (name: string, state: string) => `alter event trigger ${quoteIdent(name)} ${state}`
-  await sql.unsafe(
-    [
-      ...triggers.map(({ name }) => set(name, 'disable')),
-      ...statements,
-      ...triggers.map(({ name, state }) => set(name, states[state])),
-    ].join(';\n'),
-  )
-}
-
-const states = { O: 'enable', R: 'enable replica', A: 'enable always' }

@@ -1,8 +1,8 @@
 import type { Db } from '../../postgres/db.ts'
+import { withoutEventTriggers } from '../../postgres/event-triggers.ts'
 import { endSessions } from '../../postgres/login.ts'
 import type { Session } from '../../postgres/session.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
-import { withoutEventTriggers } from '../subscriptions.ts'
 
 /**
  * Creates the gate: a function with our rights that the login of a restore may call, and that does what our own session has put into a

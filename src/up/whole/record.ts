@@ -1,7 +1,7 @@
 import { recordImport } from '../../import/history.ts'
+import { withoutEventTriggers } from '../../postgres/event-triggers.ts'
 import type { Session } from '../../postgres/session.ts'
 import { inTransaction } from '../../postgres/transaction.ts'
-import { withoutEventTriggers } from '../../restore/subscriptions.ts'
 import { quoteLiteral } from '../../sql/quote.ts'
 import { handOver, planState, readOwnedState } from '../../state/state.ts'
 
