@@ -70,6 +70,7 @@ const onceOnly = [
     'readme',
     'secrets',
     'serve-attack',
+    'serve-memory',
     'servers',
   ],
   ...[

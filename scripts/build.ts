@@ -4,7 +4,7 @@
  */
 import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { bundle, packParts, writeParts } from './bundle.ts'
+import { bundle, packParts, writeDivided, writeParts } from './bundle.ts'
 import { warmUp } from './warm-up.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -16,7 +16,7 @@ rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist)
 // esbuild has already printed what is wrong
 const program = await packParts('src/cli/main.ts', dist, version).catch(() => process.exit(1))
-writeParts(join(dist, 'main.js'), program, () => true)
+writeParts(join(dist, 'main.js'), program)
 const folder = await bundle('src/store/folder-program.ts', join(dist, 'folder-program.js')).catch(() => process.exit(1))
 const aws = await bundle('src/config/aws.ts', join(dist, 'aws.js')).catch(() => process.exit(1))
 const parser = 'node_modules/libpg-query/wasm'
@@ -40,8 +40,7 @@ writeFileSync(
 copyFileSync('scripts/loader.cjs', join(dist, 'pgbosun.cjs'))
 if (!process.argv.includes('--quick')) {
   await warmUp(join(dist, 'pgbosun.cjs'), (used) => {
-    writeParts(join(dist, 'main.js'), program, (name) => used.has(name))
-    writeParts(join(dist, 'more.js'), program, (name) => !used.has(name))
+    writeDivided(join(dist, 'main.js'), join(dist, 'more.js'), program, (name) => used.has(name))
   })
 }
 

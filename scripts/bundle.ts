@@ -107,11 +107,37 @@ export async function packParts(entry: string, outdir: string, version: string):
   return { metafile: result.metafile, helpers: [...helpers.values()].join(''), parts }
 }
 
-/** Writes a script whose value is an object with the parts that are wanted. */
-export function writeParts(file: string, { helpers, parts }: Program, isWanted: (name: string) => boolean): void {
-  const wanted = [...parts].filter(([name]) => isWanted(name)).map(([name, code]) => `${JSON.stringify(name)}:${code}`)
-  writeFileSync(file, inAscii(`(()=>{${helpers}return{${wanted.join(',\n')}}})()`))
+/** Writes a script whose value is an object with all parts. */
+export function writeParts(file: string, { helpers, parts }: Program): void {
+  writeFileSync(file, scriptOf(helpers, `{${entriesOf(parts)}}`))
 }
+
+/**
+ * Writes those parts into `file` that are wanted. The others come after one another in `rest`, each a script of its own, so that none is
+ * read that is not called; in place of its function `file` has where it begins, and its length.
+ */
+export function writeDivided(
+  file: string,
+  rest: string,
+  { helpers, parts }: Program,
+  isWanted: (name: string) => boolean,
+): void {
+  let text = ''
+  const entries = [...parts].map(([name, code]): [string, string] => {
+    if (isWanted(name)) return [name, code]
+    const script = scriptOf(helpers, code)
+    const place = `[${text.length},${script.length}]`
+    text += script
+    return [name, place]
+  })
+  writeFileSync(rest, text)
+  writeFileSync(file, scriptOf(helpers, `{${entriesOf(entries)}}`))
+}
+
+const scriptOf = (helpers: string, value: string) => inAscii(`(()=>{${helpers}return ${value}})()\n`)
+
+const entriesOf = (parts: Iterable<[string, string]>) =>
+  [...parts].map(([name, code]) => `${JSON.stringify(name)}:${code}`).join(',\n')
 
 /** Takes the helpers, which esbuild puts in front of every part, out of one. Without this the code cache is a tenth larger. */
 function withoutHelpers(code: string, helpers: Map<string, string>): string {

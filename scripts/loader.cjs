@@ -8,7 +8,7 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
   process.exit(2)
 }
 
-const { existsSync, readFileSync, renameSync, writeFileSync } = require('node:fs')
+const { openSync, readFileSync, readSync, renameSync, writeFileSync } = require('node:fs')
 const { constants, Script } = require('node:vm')
 
 /** The build's warm-up run sets this variable to get a new cache. It is removed here, because an unknown PGBOSUN_ variable is an error. */
@@ -57,19 +57,27 @@ if (writeCacheTo !== undefined) {
 }
 
 /**
- * The parts of the program by name (`packParts` in bundle.ts), and the modules of those that were called. `main.js` has the parts that
- * most runs use: reading the others takes longer than everything else that is done here.
+ * The parts of the program by name (`packParts` in bundle.ts), and the modules of those that were called. Those that most runs use are in
+ * `main.js`. Of each other one it has the place in `more.js`, 2.5 MB long, of which only that is read.
  */
 const parts = script.runInThisContext()
 const modules = new Map()
-let hasAll = false
+let more
 
 function partOf(name) {
-  if (parts[name] === undefined && name.startsWith('./') && !hasAll) {
-    hasAll = true
-    if (existsSync(`${__dirname}/more.js`)) Object.assign(parts, compile('more', 'more').runInThisContext())
-  }
+  if (Array.isArray(parts[name])) parts[name] = readPart(...parts[name])
   return parts[name]
+}
+
+function readPart(at, length) {
+  const filename = `${__dirname}/more.js`
+  more ??= openSync(filename)
+  const bytes = Buffer.allocUnsafeSlow(length)
+  if (readSync(more, bytes, 0, length, at) < length) throw new Error(`${filename} is incomplete: install pgbosun again`)
+  return new Script(bytes.latin1Slice(), {
+    filename,
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  }).runInThisContext()
 }
 
 function load(name) {

@@ -1,9 +1,8 @@
 /** The runs at build time that show what most runs use, and after which the code caches are written. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { Script } from 'node:vm'
 import { cleanEnv, sampleArgs, sampleEnv } from './sample.ts'
 import { findServerBinaries, startServer } from './server.ts'
 
@@ -24,7 +23,6 @@ export async function warmUp(program: string, divide: (used: Set<string>) => voi
   try {
     await withRuns(start, (runs) => {
       divide(new Set(runs.flatMap((run) => usedParts((env) => start(run, env)))))
-      writeEmptyCache(join(folder, 'more'))
       for (const run of runs) start(run, { PGBOSUN_WRITE_CODE_CACHE: join(folder, run.cache) })
     })
   } catch (error) {
@@ -37,7 +35,7 @@ export async function warmUp(program: string, divide: (used: Set<string>) => voi
   }
 }
 
-const caches = ['up.cache', 'migrate.cache', 'help.cache', 'more.cache']
+const caches = ['up.cache', 'migrate.cache', 'help.cache']
 
 async function withRuns(start: (run: Omit<Run, 'cache'>) => unknown, use: (runs: Run[]) => void): Promise<void> {
   const help = { cache: 'help.cache', command: ['--help'], env: cleanEnv() }
@@ -79,12 +77,6 @@ function usedParts(run: (env: Record<string, string>) => void): string[] {
 
 const isCalledPart = ({ functionName, ranges }: Coverage['result'][number]['functions'][number]) =>
   functionName.startsWith('./') && ranges[0]!.count > 0
-
-/** A cache in which no function is compiled: without it V8 reads the whole script to find where they begin and end. */
-function writeEmptyCache(path: string): void {
-  const script = new Script(readFileSync(`${path}.js`, 'latin1'), { filename: `${path}.js` })
-  writeFileSync(`${path}.cache`, script.createCachedData())
-}
 
 async function withSampleServer(binDir: string, use: (url: string) => unknown): Promise<void> {
   const server = await startServer(binDir, { settings: ['fsync=off'] })

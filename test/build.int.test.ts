@@ -8,7 +8,7 @@ import { server, test, urlOf } from './support/postgres.ts'
 const dist = join(import.meta.dirname, '../dist')
 const program = join(dist, 'pgbosun.cjs')
 
-const caches = ['up.cache', 'migrate.cache', 'help.cache', 'more.cache']
+const caches = ['up.cache', 'migrate.cache', 'help.cache']
 
 /** The package in a folder of the test's own, to break it. */
 function copyOf(dir: string): string {
@@ -20,9 +20,8 @@ function copyOf(dir: string): string {
 const version = (file: string, nodeFlags: string[] = []) => execa(process.execPath, [...nodeFlags, file, '--version'])
 
 describe.skipIf(!existsSync(join(dist, 'up.cache')))('the built program', () => {
-  test.for(['up', 'migrate', 'help', 'more'])('has a code cache that fits it: %s', (name) => {
-    const file = name === 'more' ? 'more.js' : 'main.js'
-    const script = new Script(readFileSync(join(dist, file), 'latin1'), {
+  test.for(['up', 'migrate', 'help'])('has a code cache that fits it: %s', (name) => {
+    const script = new Script(readFileSync(join(dist, 'main.js'), 'latin1'), {
       cachedData: readFileSync(join(dist, `${name}.cache`)),
       importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     })

@@ -1,16 +1,16 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
-import { program, start } from './support/cli.ts'
+import { start } from './support/cli.ts'
+import { littleMemory } from './support/little-memory.ts'
 import { manifestOf, putBackup, putMany } from './support/many.ts'
 import { test as base, urlOf, writeFiles } from './support/postgres.ts'
 
 const count = 10_000
-const memory = '/sys/fs/cgroup/memory/pgbosun-test'
 
 /** A folder of its own where those of the servers are: in memory, 20,000 small files cost a fraction. */
 const test = base.extend<{ dir: string }>({
@@ -22,25 +22,11 @@ const test = base.extend<{ dir: string }>({
   },
 })
 
-/** A group of processes that may have 64 MiB together. Only root can make one, and the sources need more than the program. */
-const group = (() => {
-  if (!program.endsWith('.cjs')) return undefined
-  try {
-    mkdirSync(memory)
-    writeFileSync(join(memory, 'memory.limit_in_bytes'), `${64 * 1024 * 1024}`)
-    return memory
-  } catch {
-    return undefined
-  }
-})()
-if (!group)
-  process.stderr.write('NOT RUN: 10,000 backups in 64 MiB: needs the built program, root and cgroups of version 1\n')
-afterAll(() => (group ? rmdirSync(group) : undefined))
+const little = littleMemory('many-backups')
+afterAll(() => little?.remove())
 
 /** Few files, and little memory where that can be had. */
-const within = [
-  ...['sh', '-c', `${group ? `echo $$ > ${group}/cgroup.procs; ` : ''}exec prlimit --nofile=64 "$@"`, 'sh'],
-]
+const within = [...(little?.through ?? []), 'prlimit', '--nofile=64']
 
 describe('ten thousand backups', { timeout: 300_000 }, () => {
   test('every command that reads them all gets by with 64 open files and 64 MiB', async ({ dir, database }) => {

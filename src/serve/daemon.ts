@@ -36,6 +36,7 @@ import { watchDatabaseHealth } from './database-conditions.ts'
 import { watchDatabases } from './databases.ts'
 import { createExpiry } from './expiry.ts'
 import { type Look, watchDeclared } from './look.ts'
+import { watchMemory } from './memory.ts'
 import { type Counts, type Measured, noCounts } from './metrics/facts.ts'
 import { asJob, lastWords } from './notify/job.ts'
 import { startNotifier } from './notify/notifier.ts'
@@ -315,6 +316,7 @@ async function stay(
     log,
     signal,
   })
+  const stopGivingBack = watchMemory()
   const look =
     state.upWanted && context.isTarget()
       ? watchDeclared(context, state, { rotation: watchers.rotation, before: createExpiry(context, catalog) })
@@ -331,6 +333,7 @@ async function stay(
     state.phase = 'stopping'
     stopRefreshing()
     stopWatching()
+    stopGivingBack()
     await Promise.all([scheduler.stop(), tests.stop(), copying.stop(), look?.stop()])
   }
 }
