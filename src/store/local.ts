@@ -133,8 +133,12 @@ async function readObject(place: StoreFolder, path: string): Promise<Readable> {
 async function openObject(place: StoreFolder, path: string): ReturnType<Opening['openObject']> {
   try {
     const handle = await open(path, 'r')
-    const { size } = await handle.stat()
-    return { handle, size }
+    try {
+      return { handle, size: (await handle.stat()).size }
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
   } catch (error) {
     throw codeOf(error) === 'ENOENT' ? error : await readProblem(place, error)
   }
