@@ -34,6 +34,10 @@ const extensionFields = z
       .string()
       .optional()
       .meta({ description: 'Version that the extension must have. Default: any installed version is accepted.' }),
+    ensure: z.enum(['absent']).optional().meta({
+      description:
+        '`absent`: the extension is dropped after the migrations, unless something that is not part of it needs it.',
+    }),
   })
   .nullable()
 

@@ -77,6 +77,8 @@ export type DatabaseAction =
   | { do: 'create extension'; extension: string; schema: string | null; version?: string }
   | { do: 'update extension'; extension: string; version: string }
   | { do: 'move extension'; extension: string; schema: string }
+  /** `impossible`: something outside the extension needs it. */
+  | { do: 'drop extension'; extension: string; impossible: boolean }
   | {
       do: 'grant'
       kind: GrantableKind

@@ -44,6 +44,7 @@ const current: CurrentDatabase = {
   ],
   extensions: [],
   extensionsWithSchema: [],
+  unwantedExtensions: [],
   objects: [
     { kind: 'table', schema: 'public', name: 't', arguments: null, column: null, owner: 'act', acl: [] },
     { kind: 'table', schema: 'public', name: 'theirs', arguments: null, column: null, owner: 'postgres', acl: [] },

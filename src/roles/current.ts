@@ -1,5 +1,6 @@
 import type { Db } from '../postgres/db.ts'
 import { quoteLiteral } from '../sql/quote.ts'
+import { unwantedExtensions, withSchema } from './extensions-sql.ts'
 import type { CurrentCatalog, CurrentCluster, CurrentDatabase, DesiredRoles, WideKind } from './types.ts'
 
 /**
@@ -41,7 +42,8 @@ export async function readDatabase(db: Db, desired: DesiredRoles, name: string):
       everyone: desired.mode === 'strict',
       schemas: declared?.covered ?? [],
       readAll: desired.readAll.length > 0,
-      extensions: declared?.extensions.map((extension) => extension.name) ?? [],
+      extensions: named(declared?.extensions.filter((one) => one.ensure !== 'absent')),
+      unwanted: named(declared?.extensions.filter((one) => one.ensure === 'absent')),
       columns: declared?.grants.flatMap((grant) => grant.columns ?? []) ?? [],
       wideKinds: declared?.grants.flatMap(({ schema, kind }) => (schema === null ? [kind as WideKind] : [])) ?? [],
       wideDefaults: declared?.defaults.some(({ wide }) => wide) ?? false,
@@ -49,6 +51,8 @@ export async function readDatabase(db: Db, desired: DesiredRoles, name: string):
   )
   return results.at(-1)![0]!.current
 }
+
+const named = (some: { name: string }[] = []) => some.map(({ name }) => name)
 
 function roleNames({ roles, memberships, databases, readAll }: DesiredRoles): string[] {
   const grantees = databases.flatMap(({ grants, defaults, access }) =>
@@ -141,6 +145,7 @@ const databaseQuery = ({
   schemas,
   readAll,
   extensions,
+  unwanted,
   columns,
   wideKinds,
   wideDefaults,
@@ -151,6 +156,7 @@ const databaseQuery = ({
   schemas: string[]
   readAll: boolean
   extensions: string[]
+  unwanted: string[]
   /** Names of columns with declared privileges. */
   columns: string[]
   wideKinds: WideKind[]
@@ -204,6 +210,7 @@ select pg_catalog.json_build_object(
     select extname as name, n.nspname as schema, extversion as version
       from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace order by extname`)},
   'extensionsWithSchema', ${withSchema(extensions)},
+  'unwantedExtensions', ${unwantedExtensions(unwanted)},
   'objects', ${list(`
     select kind, schema, name, arguments, "column", pg_catalog.pg_get_userbyid(owner) as owner, ${entriesOf('obj.acl', 'obj.owner', concerned)} as acl from obj
      order by kind collate "C", schema collate "C", name collate "C", arguments collate "C", "column" collate "C"`)},
@@ -236,12 +243,3 @@ const wideObjects: Record<WideKind, string> = {
   'foreign data wrapper': `fdwname::text, null, null, fdwowner, ${aclOf('fdwacl', 'F', 'fdwowner')} from pg_catalog.pg_foreign_data_wrapper`,
   'large object': `oid::text, null, null, lomowner, ${aclOf('lomacl', 'L', 'lomowner')} from pg_catalog.pg_largeobject_metadata`,
 }
-
-/** Only reads the server's folder of extensions, which is slow, if one of these is not installed. */
-const withSchema = (names: string[]) =>
-  names.length === 0
-    ? `'[]'::json`
-    : `case when exists (select from (values ${names.map((name) => `(${quoteLiteral(name)})`).join(', ')}) w (name)
-        where not exists (select from pg_catalog.pg_extension e where e.extname = w.name)) then (
-        select coalesce(pg_catalog.json_agg(distinct v.name::text), '[]'::json) from pg_catalog.pg_available_extension_versions v
-         where v.schema is not null and v.name::text in ${oneOf(names)}) else '[]'::json end`

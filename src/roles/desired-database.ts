@@ -74,15 +74,23 @@ export function desiredDatabase(name: string, fields: DatabaseConfig, visitors: 
       ...wide.access,
     ],
     schemas,
-    extensions: Object.entries(fields.extensions ?? {}).map(([extension, of]) => ({
-      name: extension,
-      ...definedOnly(of ?? {}),
-    })),
+    extensions: desiredExtensions(name, fields),
     covered,
     grants,
     defaults: rules.flatMap(({ defaults }) => defaults),
   }
 }
+
+const desiredExtensions = (database: string, { extensions = {} }: DatabaseConfig) =>
+  Object.entries(extensions).map(([name, fields]) => {
+    const { ensure, ...others } = fields ?? {}
+    const [other] = ensure === 'absent' ? Object.keys(definedOnly(others)) : []
+    if (other)
+      throw usage(`databases.${database}.extensions.${name} is declared absent, but has ${other}`, {
+        hint: 'with ensure: absent, nothing else has a meaning',
+      })
+    return { name, ...definedOnly(fields ?? {}) }
+  })
 
 const publicAccess = ({ connect, temporary }: DatabaseConfig['public'] = {}): DesiredAccess[] =>
   [

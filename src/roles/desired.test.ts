@@ -240,6 +240,10 @@ test.each([
     'databases.d.extensions.hstore.schema is x, which is not declared',
   ],
   [
+    { databases: { d: { extensions: { hstore: { ensure: 'absent', version: '1' } } } } },
+    'databases.d.extensions.hstore is declared absent, but has version',
+  ],
+  [
     {
       roles: { a: null },
       databases: { d: { schemas: { s: { grants: [{ to: 'a', on: 'table', privileges: ['execute'] }] } } } },

@@ -26,11 +26,16 @@ export const notConverged = (changes: Change[]) => {
     'roles',
     `something still differs after applying: ${first?.action} ${first?.object}: ${first?.reason}${more}`,
     {
-      hint: 'something on the server undoes it (another tool, or a grant by another role); run `pgbosun roles plan` to see every difference',
+      hint: first && hintOnLeft(first),
       report: { changes },
     },
   )
 }
+
+const hintOnLeft = ({ action, object }: Change) =>
+  action === 'drop' && object.startsWith('extension ')
+    ? 'drop what needs the extension in a migration, or declare the extension again; run `pgbosun roles plan` to see every difference'
+    : 'something on the server undoes it (another tool, or a grant by another role); run `pgbosun roles plan` to see every difference'
 
 /** Exit 12, before anything is changed: only a superuser removes roles here. */
 export function refuseUnprivileged({ name, superuser }: SessionUser, changes: Change[]): void {

@@ -106,7 +106,7 @@ const files: [string, object][] = [
           create: { encoding: 'LATIN1', locale: 'C' },
           connectionLimit: 5,
           config: { work_mem: '4MB' },
-          extensions: { pg_trgm: null, citext: { schema: 'app', version: '1' } },
+          extensions: { pg_trgm: null, citext: { schema: 'app', version: '1' }, hstore: { ensure: 'absent' } },
           schemaCreate: 'revoke',
           reassign: ['b'],
           grants: [

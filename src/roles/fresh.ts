@@ -13,6 +13,7 @@ export const freshDatabase = (
   schemas: [{ name: 'public', owner: major >= 15 ? 'pg_database_owner' : 'postgres', publicMayCreate: major < 15 }],
   extensions: [{ name: 'plpgsql', schema: 'pg_catalog', version: '1.0' }],
   extensionsWithSchema: [],
+  unwantedExtensions: [],
   objects: [],
   defaults: [],
   changedDefaults: [],

@@ -122,6 +122,8 @@ export function needsOfDatabase(
       ? superuser(`the extension ${extension} is not a trusted one`)
       : []
 
+  const ownerOf = (extension: string) => database.rights?.extensions.find((one) => one.name === extension)?.owner
+
   switch (action.do) {
     case 'join':
     case 'leave':
@@ -145,10 +147,9 @@ export function needsOfDatabase(
     case 'create extension':
       return [...creating, ...allowed(action.extension)]
     case 'update extension':
-      return [
-        ...act(database.rights?.extensions.find((one) => one.name === action.extension)?.owner),
-        ...allowed(action.extension),
-      ]
+      return [...act(ownerOf(action.extension)), ...allowed(action.extension)]
+    case 'drop extension':
+      return action.impossible ? [] : act(ownerOf(action.extension))
     case 'move extension':
       return superuser('the objects of an extension belong to one')
     case 'grant':

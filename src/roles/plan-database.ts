@@ -2,7 +2,8 @@
 import { AppError } from '../errors.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { type DatabaseAction, type DatabasePlan, makePlan, type Planned, planned } from './actions.ts'
-import type { CurrentDatabase, DesiredDatabase, DesiredExtension, DesiredRoles } from './types.ts'
+import { planExtensions } from './plan-extensions.ts'
+import type { CurrentDatabase, DesiredDatabase, DesiredRoles } from './types.ts'
 
 type Actions = Planned<DatabaseAction>[]
 
@@ -12,7 +13,7 @@ export function planDatabase(desired: DesiredRoles, name: string, current: Curre
   const actions = [
     ...planSchemas(database, current),
     ...closePublic(database, current),
-    ...database.extensions.flatMap((extension) => planExtension(extension, current)),
+    ...planExtensions(database, current),
   ]
   return makePlan(current.session, actions, [])
 }
@@ -101,43 +102,3 @@ export const adviceOnOpenSchemas = (desired: DesiredRoles, name: string, current
     (schema) =>
       `everyone may create objects in schema ${schema} of database ${name}, even users with the preset readonly: revoke create on schema ${quoteIdent(schema)} from public, or declare databases.${name}.schemaCreate: revoke`,
   )
-
-function planExtension(
-  { name, schema, version }: DesiredExtension,
-  { extensions, extensionsWithSchema }: CurrentDatabase,
-): Actions {
-  const object = `extension ${name}`
-  const existing = extensions.find((extension) => extension.name === name)
-  if (!existing) {
-    const create = {
-      do: 'create extension',
-      extension: name,
-      // Never left to the search_path: the owner of its first schema could plant functions that the extension's script calls.
-      schema: schema ?? (extensionsWithSchema.includes(name) ? null : 'public'),
-      ...(version !== undefined && { version }),
-    } as const
-    return [planned(create, 'create', object, 'is not installed')]
-  }
-  return [
-    ...(version !== undefined && version !== existing.version
-      ? [
-          planned(
-            { do: 'update extension', extension: name, version } as const,
-            'alter',
-            object,
-            `version is ${existing.version}, declared ${version}`,
-          ),
-        ]
-      : []),
-    ...(schema !== undefined && schema !== existing.schema
-      ? [
-          planned(
-            { do: 'move extension', extension: name, schema } as const,
-            'alter',
-            object,
-            `schema is ${existing.schema}, declared ${schema}`,
-          ),
-        ]
-      : []),
-  ]
-}

@@ -5,6 +5,7 @@ import { type DatabaseAction, exactRoles, type GrantsPlan, makePlan, type Planne
 import { grouped, inWords, shortList, target } from './object-groups.ts'
 import { findDatabase, schemaOwner } from './plan-database.ts'
 import { planDefaults } from './plan-defaults.ts'
+import { planUnwanted } from './plan-extensions.ts'
 import { judge, planRevokes, type Verdicts } from './plan-revokes.ts'
 import { strangersIn } from './strict.ts'
 import type { CurrentDatabase, CurrentObject, DesiredDatabase, DesiredGrant, DesiredRoles } from './types.ts'
@@ -42,6 +43,7 @@ export function planGrants(desired: DesiredRoles, name: string, current: Current
       // after the revokes: revoking a privilege on a table also revokes it on the columns
       ...missing.filter(isOfColumn),
       ...defaults.revokes,
+      ...planUnwanted(current),
     ],
     [unmatchedNames(database, current), unexpectedCreators(database, current)].flatMap(ofOneKind),
   )

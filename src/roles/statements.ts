@@ -82,6 +82,9 @@ export function databaseSql(action: DatabaseAction): string[] {
       return [`alter extension ${quoteIdent(action.extension)} update to ${quoteLiteral(action.version)}`]
     case 'move extension':
       return [`alter extension ${quoteIdent(action.extension)} set schema ${quoteIdent(action.schema)}`]
+    case 'drop extension':
+      // without CASCADE: what came to need it meanwhile is not dropped
+      return action.impossible ? [] : [`drop extension ${quoteIdent(action.extension)}`]
     case 'grant':
       return [`grant ${privilegesOn(action)} on ${targets(action)} to ${grantee(action.grantee)}${withOption(action)}`]
     case 'revoke':

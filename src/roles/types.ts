@@ -79,7 +79,7 @@ export type DesiredAccess = { grantee: string; privileges: string[]; grantable?:
 /** A schema as declared. `owner` null: the owner of the database; `implied`: not declared, so never created. */
 export type DesiredSchema = { name: string; owner: string | null; implied: boolean }
 
-export type DesiredExtension = { name: string; schema?: string; version?: string }
+export type DesiredExtension = { name: string; schema?: string; version?: string; ensure?: 'absent' }
 
 /** With what a database is created. */
 export type CreateOptions = {
@@ -233,6 +233,9 @@ export type CurrentDefault = {
   grantable: boolean
 }
 
+/** `neededBy`: the first few things outside it that need it, in PostgreSQL's words; `needs`: how many. `tables`: how many of its own. */
+export type UnwantedExtension = { name: string; neededBy: string[]; needs: number; tables: number }
+
 /** The present state of what is declared for one database. */
 export type CurrentDatabase = {
   major: number
@@ -244,6 +247,8 @@ export type CurrentDatabase = {
   extensions: { name: string; schema: string; version: string }[]
   /** Declared extensions that are not installed, and whose control file says which schema they go to. */
   extensionsWithSchema: string[]
+  /** Extensions that are declared absent and are installed. */
+  unwantedExtensions: UnwantedExtension[]
   /** Only in covered schemas. */
   objects: CurrentObject[]
   /** In covered schemas and in the whole database. */

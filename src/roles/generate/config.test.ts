@@ -80,6 +80,7 @@ function found({
       schemas: [{ name: 'app', owner: 'own', publicMayCreate: false }],
       extensions: [{ name: 'plpgsql', schema: 'pg_catalog', version: '1.0' }],
       extensionsWithSchema: [],
+      unwantedExtensions: [],
       objects: [],
       defaults: [],
       changedDefaults: [],
