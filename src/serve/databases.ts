@@ -11,7 +11,7 @@ import { type BackupState, newBackupState, type ServeState } from './state.ts'
 import { startTicking } from './ticks.ts'
 
 /** What the schedulers ask of the store. */
-type Work = Pick<SchedulerOptions, 'readStore' | 'backUp' | 'noteSlots'>
+type Work = Pick<SchedulerOptions, 'readStore' | 'backUp' | 'noteSlots' | 'recallSlots'>
 
 export type DatabaseWatch = {
   /** The databases that are backed up: changed in place, never replaced. */

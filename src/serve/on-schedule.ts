@@ -74,7 +74,7 @@ export function scheduledWork(
   catalog: Catalog,
   rotation: Pick<Rotation, 'loggingIn'>,
   { onPruned = () => {}, onProgress = () => {}, asJob = untold, counts = noCounts() }: Told = {},
-): Pick<SchedulerOptions, 'readStore' | 'noteSlots'> & { backUp: BackUp } {
+): Pick<SchedulerOptions, 'readStore' | 'noteSlots' | 'recallSlots'> & { backUp: BackUp } {
   const { backup } = context.loaded.config
   const schedules = writtenSchedules(backup).map(({ name }) => name)
   const keeper = keepSlotsInEach(catalog, backup.name, { log: context.log, now: () => new Date() })
@@ -94,6 +94,7 @@ export function scheduledWork(
       return factsOf(await catalog.glance(database))
     },
     noteSlots: keeper.note,
+    recallSlots: keeper.recall,
     async backUp(database, slot, onMade, schedule = '') {
       await renewNeeded(context.loaded, ['backup', 'sign', 'identity'])
       const wanted = {

@@ -31,7 +31,8 @@ function started(
     store = () => none,
     maxAgeMs,
     delayMs = 0,
-  }: { store?: () => DatabaseFacts; maxAgeMs?: number; delayMs?: number } = {},
+    recorded = [],
+  }: { store?: () => DatabaseFacts; maxAgeMs?: number; delayMs?: number; recorded?: SlotRecord[] } = {},
 ) {
   const backup = newBackupState('shop')
   const running: { slot: Date; of: string; end(): void; fail(): void; made(): void }[] = []
@@ -79,6 +80,7 @@ function started(
       if (world.hangs) await hanging.promise
       return [{ slot: 'noted' } as SlotRecord]
     },
+    recallSlots: async () => recorded,
     longestMs: 3_600_000,
     backUp: (_, slot, onMade, of) =>
       new Promise((resolve, reject) => {
@@ -430,4 +432,17 @@ test('without a schedule nothing is made, and the age of what others make is jud
   world.store = () => backupAt('10:00:00', '10:00:00')
   await world.turn('12:01:00')
   expect(world.backup.overdue).toContain('but check.backupMaxAge is 1h')
+})
+
+test('a slot that a process before has failed at has failed until there is a backup, and is tried at once', async () => {
+  const failed = { slot: at('12:00:00').toISOString(), state: 'failed', problem: 'no space is left' } as SlotRecord
+  const { world, settled } = started('0 12 * * *', '12:30:00', { recorded: [failed] })
+  await settled()
+  expect(world.slots).toEqual(['12:00:00'])
+  expect(world.backup).toMatchObject({ looked: true, running: true, lastError: 'no space is left' })
+  expect(world.backup.schedules![0]!.since).toMatchObject({ 'backup-failed': failed.slot })
+  world.store = () => backupAt('12:31:00', '12:00:00')
+  world.running[0]!.end()
+  await settled()
+  expect(world.backup.lastError).toBeNull()
 })

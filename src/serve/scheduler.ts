@@ -37,6 +37,8 @@ export type SchedulerOptions = Judging & {
   backUp(database: string, slot: Date, onMade: () => void, schedule: string): Promise<DatabaseFacts>
   /** Records what became of the slots of a schedule. @returns the newest of them */
   noteSlots?(database: string, schedule: Schedule, failed: FailedSlot | undefined): Promise<SlotRecord[]>
+  /** What is recorded of them by processes before this one. @returns the newest of them */
+  recallSlots?(database: string, schedule: Schedule): Promise<SlotRecord[]>
   /** By then a backup has ended, one way or the other. */
   longestMs: number
   /** Called every minute: the process is alive. */
@@ -130,6 +132,7 @@ async function everyDatabase(options: SchedulerOptions, known: Known): Promise<v
 
 async function oneDatabase(options: SchedulerOptions, backup: BackupState, known: Known): Promise<void> {
   const facts = await options.readStore(backup.database)
+  await recallFailures(options, backup, known)
   backup.storeProblem = null
   backup.looked = true
   noteFacts(options, backup, known, facts)
@@ -144,6 +147,21 @@ async function oneDatabase(options: SchedulerOptions, backup: BackupState, known
       judgeAll(options, known)
     }
     await noteSlots(options, unit, known)
+  }
+}
+
+/** A restart makes nothing good: what failed last has failed until there is a backup, and is tried again now. */
+async function recallFailures(options: SchedulerOptions, backup: BackupState, known: Known): Promise<void> {
+  const { recallSlots, now } = options
+  if (!recallSlots) return
+  for (const { schedule, state } of unitsOf(options, backup)) {
+    if (state.slots.length > 0) continue
+    state.slots = await recallSlots(backup.database, schedule)
+    const last = state.slots.at(-1)
+    if (last?.state !== 'failed' || known.failures.has(state)) continue
+    const problem = last.problem ?? `the backup of ${backup.database} failed`
+    known.failures.set(state, { slot: Date.parse(last.slot), count: 0, at: now(), problem })
+    state.lastError = problem
   }
 }
 

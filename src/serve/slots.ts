@@ -21,6 +21,8 @@ export type SlotKeeper = {
    * @returns the newest thirty, ascending
    */
   note(database: string, schedule: Schedule, failed?: FailedSlot): Promise<SlotRecord[]>
+  /** What is recorded already, by whichever process: the newest thirty, ascending. Never rejects. */
+  recall(database: string, schedule: Schedule): Promise<SlotRecord[]>
 }
 
 /** So much of a message is kept. */
@@ -70,9 +72,17 @@ export function keepSlots(
     }
   }
 
-  const note = async (database: string, schedule: Schedule, failed: FailedSlot | undefined) => {
+  const fileOf = async (database: string) => {
     const known = until(files.get(database) ?? (await read(database)).file, latest())
     files.set(database, known)
+    return known
+  }
+
+  const shown = (database: string, schedule: Schedule) =>
+    slotsOf(files.get(database) ?? noSlots, name, schedule.name).slots.slice(-shownSlots)
+
+  const note = async (database: string, schedule: Schedule, failed: FailedSlot | undefined) => {
+    const known = await fileOf(database)
     const records = recordsOf(database, schedule, known, failed)
     if (records.slots.length === 0) return
     const after = withSeries(known, records)
@@ -94,7 +104,13 @@ export function keepSlots(
       } catch (error) {
         tell(database, (error as Error).message, 'could not record what became of the slots in the store')
       }
-      return slotsOf(files.get(database) ?? noSlots, name, schedule.name).slots.slice(-shownSlots)
+      return shown(database, schedule)
+    },
+    async recall(database, schedule) {
+      await fileOf(database).catch((error: Error) =>
+        tell(database, error.message, 'could not read what became of the slots from the store'),
+      )
+      return shown(database, schedule)
     },
   }
 }
@@ -106,13 +122,15 @@ export function keepSlotsInEach(
   options: { log: Log; now(): Date },
 ): SlotKeeper {
   const keepers = eachOf(store).map((one) => keepSlots({ known, store: one }, name, options))
+  /** One that cannot be read tells nothing. */
+  const longest = async (ask: (keeper: SlotKeeper) => Promise<SlotRecord[]>) => {
+    const found: SlotRecord[][] = []
+    for (const keeper of keepers) found.push(await ask(keeper))
+    return found.reduce((best, one) => (one.length > best.length ? one : best))
+  }
   return {
-    async note(...asked) {
-      const noted: SlotRecord[][] = []
-      for (const keeper of keepers) noted.push(await keeper.note(...asked))
-      // one that cannot be read tells nothing
-      return noted.reduce((best, one) => (one.length > best.length ? one : best))
-    },
+    note: (...asked) => longest((keeper) => keeper.note(...asked)),
+    recall: (...asked) => longest((keeper) => keeper.recall(...asked)),
   }
 }
 
