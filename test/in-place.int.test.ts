@@ -138,9 +138,13 @@ describe.skipIf(!client)('restore --in-place, when something is in the way', () 
       await lose(cluster, app)
       const asleep = `select from pg_stat_activity where datname = '${app.database}' and wait_event = 'PgSleep'`
       for (const [made, what] of [
-        ['create table newcomer (n int)', 'table public.newcomer and 2 more'],
         ['create schema newcomers; create table newcomers.t as select 1 as n', 'table newcomers.t and 3 more'],
-        [`create function newcomer() returns int language sql as 'select 1'`, 'function public.newcomer()'],
+        [
+          `create function newcomer() returns int language sql as 'select 1'; select lo_create(4712);
+           alter default privileges grant select on tables to public;
+           create subscription late connection 'host=nowhere' publication p with (connect = false, slot_name = none)`,
+          'default acl for role postgres on tables and 3 more',
+        ],
       ] as const) {
         const running = app.start(
           'restore',
@@ -162,8 +166,16 @@ describe.skipIf(!client)('restore --in-place, when something is in the way', () 
         expect(await things(cluster, app)).toBe(10)
         expect(await leftovers(cluster, app)).toEqual([])
       }
-      expectGood(await inPlace(app, '--no-backup-first'))
-      expect(await cluster.ask(`select to_regclass('newcomer') as n`, app.database)).toEqual([{ n: null }])
+      await cluster.ask('drop subscription late', app.database)
+      const running = app.start('restore', 'latest', '--in-place', '--replace', app.database, '--no-backup-first')
+      await until('it builds the index', async () => (await cluster.ask(asleep)).length > 0)
+      const other = await cluster.hold(
+        'create temporary table mine (n int primary key, t text); create type pg_temp.kind as (a int); commit',
+        app.database,
+      )
+      expectGood(await running.finished, 'what is temporary is no newcomer')
+      await other.release()
+      expect(await cluster.ask(`select to_regnamespace('newcomers') as n`, app.database)).toEqual([{ n: null }])
     },
   )
 

@@ -26,7 +26,9 @@ export type Watch = {
  * @param options `shared`: others are connected, as the database is not new
  */
 export async function watchObjects(db: Db, login: string, { shared = false } = {}): Promise<Watch> {
-  const objects = shared ? objectsIn(looked.filter(({ catalog }) => catalog !== 'pg_database')) : objectsIn(looked)
+  const objects = objectsIn(
+    shared ? looked.filter(({ catalog }) => catalog !== 'pg_database').map(notOfOtherSessions) : looked,
+  )
   await db.unsafe(`create temporary table pgbosun_seen (class oid, id oid, part int, relation oid, hash bytea)`)
   return {
     async look() {
@@ -96,6 +98,26 @@ const idOf = (catalog: string) => ({ pg_attribute: 'o.attrelid', pg_index: 'o.in
 
 /** The owner of a database may also change the schema public. */
 const firstOf = (catalog: string) => (catalog === 'pg_namespace' ? 2200 : 16384)
+
+/** Schemas of catalogs whose rows belong to no relation. */
+const schemaOf: Record<string, string> = {
+  pg_proc: 'o.pronamespace',
+  pg_type: 'o.typnamespace',
+  pg_operator: 'o.oprnamespace',
+  pg_namespace: 'o.oid',
+}
+
+/** What others make for their own session is nothing that code in the backup could change. */
+function notOfOtherSessions(part: (typeof looked)[number]): (typeof looked)[number] {
+  const { catalog, relation, where = 'true' } = part
+  const schema = schemaOf[catalog]
+  if (schema !== undefined) return { ...part, where: `${where} and not pg_catalog.pg_is_other_temp_schema(${schema})` }
+  if (relation === undefined) return part
+  return {
+    ...part,
+    where: `${where} and ${relation} not in (select t.oid from pg_catalog.pg_class t where pg_catalog.pg_is_other_temp_schema(t.relnamespace))`,
+  }
+}
 
 /** All objects created in this database, as rows of the temporary table. */
 const objectsIn = (parts: typeof looked) =>

@@ -37,7 +37,7 @@ export async function inOneTransaction(
     if (serverVersion >= 170_000) await sql.unsafe('set transaction_timeout = 0')
     const instant = await empty(plan, world)
     const xid = await readTransaction(sql)
-    const newcomers = () => newcomersSince(sql, plan.into, instant)
+    const newcomers = () => newcomersSince(world.load.ours, plan.into, instant)
     const done = await fillAndCompare(plan, world).catch(async (error: unknown) => {
       // what others made looks as if the backup had made it; a transaction that failed cannot be asked
       throw (await newcomers().catch(() => undefined)) ?? error
