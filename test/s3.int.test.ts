@@ -14,6 +14,7 @@ import { s3Store } from '../src/store/s3.ts'
 import type { Store } from '../src/store/store.ts'
 import { collect } from './contracts/store.ts'
 import { backUp, client, type Pgbosun, test } from './support/backup.ts'
+import { full } from './support/chaos.ts'
 import { manifestOf } from './support/many.ts'
 import { urlOf } from './support/postgres.ts'
 import { keys, type S3Server, settingsFor, startMoto, startSeaweed } from './support/s3.ts'
@@ -57,24 +58,36 @@ describe.runIf(servers.length > 0).each(servers)('backups in $name', (server) =>
     expect([code, json.error?.message]).toEqual([2, expect.stringContaining('the command sh ended with exit code 3')])
   })
 
-  test('of a slot are made once by two replicas whose locks know nothing of each other', async ({ database, sql }) => {
-    const bucket = await server.bucket()
-    await sql`create table t (id int)`
-    const store = () => s3Store(`s3://${bucket}/of/tests`, server.settings)
-    const slots = [1, 2, 3].map((hour) => new Date(Date.UTC(2026, 10, 29, hour)))
-    for (const slot of slots) {
-      const replicas = ['postgres', database].map((lock) =>
-        backUp('', urlOf(database), { store: store(), slot, lock: { database: lock, timeoutMs: 60_000 } }),
-      )
-      const [one, other] = await Promise.all(replicas)
-      expect(other!.id).toBe(one!.id)
-      expect([one!.existing, other!.existing].sort()).toEqual([false, true])
-    }
-    const keys = await keysIn(server, bucket)
-    expect(keys.filter((key) => key.endsWith(manifestName))).toHaveLength(3)
-    // those of slots that are over are removed
-    expect(keys.filter((key) => key.includes('/slots/'))).toEqual([expect.stringContaining('/20261129T030000Z')])
-  })
+  // moto looks whether there is an object, and then writes it
+  const isAtomic = !server.name.startsWith('moto')
+  test.runIf(isAtomic)(
+    'of a slot are made once by two replicas whose locks know nothing of each other',
+    {
+      timeout: full ? 600_000 : 60_000,
+    },
+    async ({ database, sql }) => {
+      const bucket = await server.bucket()
+      await sql`create table t (id int)`
+      const store = () => s3Store(`s3://${bucket}/of/tests`, server.settings)
+      const slots = Array.from({ length: full ? 20 : 3 }, (_, hour) => new Date(Date.UTC(2026, 10, 29, hour)))
+      for (const slot of slots) {
+        const replicas = ['postgres', database].map((lock) =>
+          backUp('', urlOf(database), { store: store(), slot, lock: { database: lock, timeoutMs: 60_000 } }),
+        )
+        const [one, other] = await Promise.all(replicas)
+        expect(other!.id).toBe(one!.id)
+        expect([one!.existing, other!.existing].sort()).toEqual([false, true])
+      }
+      const keys = await keysIn(server, bucket)
+      expect(keys.filter((key) => key.endsWith(manifestName))).toHaveLength(slots.length)
+      // those of slots that are over are removed
+      const last = slots
+        .at(-1)!
+        .toISOString()
+        .replace(/[-:]|\.\d+/g, '')
+      expect(keys.filter((key) => key.includes('/slots/'))).toEqual([expect.stringContaining(`/${last}`)])
+    },
+  )
 
   test('are claimed once for each of 20 slots; what is given back, has expired, or lost its lock, is free', async () => {
     const bucket = await server.bucket()
@@ -83,8 +96,14 @@ describe.runIf(servers.length > 0).each(servers)('backups in $name', (server) =>
     const now = new Date('2026-11-29T12:00:00Z')
     const claim = (hour: number, lock: string, at = now) =>
       claimSlot(store(), { series, slot: new Date(Date.UTC(2026, 10, 28, hour)) }, { lock, now: at, lastsMs: 60_000 })
+    const claimAll = async (hour: number, locks: string[], at = now) => {
+      if (isAtomic) return Promise.all(locks.map((lock) => claim(hour, lock, at)))
+      const claims = []
+      for (const lock of locks) claims.push(await claim(hour, lock, at))
+      return claims
+    }
     for (let hour = 0; hour < 20; hour++) {
-      const claims = await Promise.all(['one', 'two', 'three'].map((lock) => claim(hour, lock)))
+      const claims = await claimAll(hour, ['one', 'two', 'three'])
       expect(claims.map((one) => one?.of).sort(), `${hour}`).toEqual(['other', 'other', 'us'])
     }
     const first = await claim(21, 'one')
@@ -92,7 +111,7 @@ describe.runIf(servers.length > 0).each(servers)('backups in $name', (server) =>
     // it has the lock: who had it before is gone
     expect(await claim(21, 'one')).toMatchObject({ of: 'us' })
     const later = new Date(now.getTime() + 60_000)
-    const late = await Promise.all(['two', 'three', 'four'].map((lock) => claim(21, lock, later)))
+    const late = await claimAll(21, ['two', 'three', 'four'], later)
     expect(late.filter((one) => one?.of === 'us')).toHaveLength(1)
     if (first?.of === 'us') await first.release(later)
     expect((await claim(21, 'five', later))?.of).toBe('other')

@@ -34,9 +34,13 @@ export async function claimOrWait<T>(
 ): Promise<{ made: T } | { ours: ClaimedSlot }> {
   const { log, signal, now, timeoutMs } = options
   const deadline = performance.now() + options.lock.timeoutMs
+  if (!store || !slot) return { ours: unclaimed }
+  const names = {
+    lock: lockName(lock, options.lock.database),
+    server: await runningServer(lock, options.lock.database),
+  }
   for (;;) {
-    if (!store || !slot) return { ours: unclaimed }
-    const claimant = { lock: lockName(lock, options.lock.database), now: now(), lastsMs: timeoutMs }
+    const claimant = { ...names, now: now(), lastsMs: timeoutMs }
     const claim = await claimSlot(store, { series, slot }, claimant).catch((error: Error) => {
       signal.throwIfAborted()
       log.warn({ store: store.name, problem: error.message }, 'this store does not let the slot be claimed')
@@ -61,6 +65,17 @@ const unclaimed: ClaimedSlot = { made: async () => {}, failed: async () => {} }
 function lockName({ endpoint: { host, port } }: Session, database: string): string {
   const isHere = host.startsWith('/') || ['localhost', '::1'].includes(host) || host.startsWith('127.')
   return `${isHere ? `${hostname()}:` : ''}${host}:${port}/${database}`
+}
+
+/** A server that was started again has no locks of before, and a copy of it was started at another moment. A claim names its system identifier already. */
+async function runningServer({ sql }: Session, database: string): Promise<string | undefined> {
+  const [row] = await sql
+    .unsafe<{ started: string }[]>(
+      `select pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())::pg_catalog.text as started`,
+    )
+    // it may be forbidden; a lost connection is noticed by what comes next
+    .catch(() => [])
+  return row && `${row.started}/${database}`
 }
 
 const taken = (slot: Date, { lock, until }: { lock: string; until: Date }, waitedMs: number) =>

@@ -41,4 +41,7 @@ export function dueSlot(
 export const retryAt = (failures: number, lastFailureAt: Date, retries: number): Date | undefined =>
   failures > retries ? undefined : new Date(lastFailureAt.getTime() + pauseMs(failures))
 
+/** How many attempts may follow one that somebody else held up: who did so may fail, or be gone without having said so. */
+export const lockedRetries = (retries: number): number => (retries > 0 ? Number.POSITIVE_INFINITY : 0)
+
 const pauseMs = (failures: number) => (failures === 1 ? firstRetryMs : laterRetryMs)

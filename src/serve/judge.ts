@@ -5,8 +5,8 @@ import { ageProblem, graceMs, slotProblem } from '../check/backups.ts'
 import { noSchedule, sumUp } from './schedules.ts'
 import type { BackupState, ScheduleState } from './state.ts'
 
-/** A slot that this process has failed at, how often, and when last. */
-export type Failed = { slot: number; count: number; at: Date; problem: string }
+/** A slot that this process has failed at, how often, and when last; `isLocked` if somebody else held it up then. */
+export type Failed = { slot: number; count: number; at: Date; problem: string; isLocked?: boolean }
 
 /** What this process knows of the databases. */
 export type Known = {

@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { SlotRecord } from '../archive/slot-records.ts'
 import type { DatabaseFacts, StoredFacts } from '../backup/facts.ts'
 import { type Cron, parseCron } from '../config/cron.ts'
-import { AppError } from '../errors.ts'
+import { AppError, type Kind } from '../errors.ts'
 import { silentLog } from '../log.ts'
 import { type SchedulerOptions, startScheduler } from './scheduler.ts'
 import { newBackupState } from './state.ts'
@@ -35,7 +35,7 @@ function started(
   }: { store?: () => DatabaseFacts; maxAgeMs?: number; delayMs?: number; recorded?: SlotRecord[] } = {},
 ) {
   const backup = newBackupState('shop')
-  const running: { slot: Date; of: string; end(): void; fail(): void; made(): void }[] = []
+  const running: { slot: Date; of: string; end(): void; fail(kind?: Kind): void; made(): void }[] = []
   const world = {
     backup,
     now: at(time),
@@ -85,7 +85,8 @@ function started(
     backUp: (_, slot, onMade, of) =>
       new Promise((resolve, reject) => {
         world.slots.push(slot.toISOString().slice(11, 19))
-        const fail = () => reject(new AppError('backup', 'the backup of shop failed: the connection was lost'))
+        const fail = (kind: Kind = 'backup') =>
+          reject(new AppError(kind, 'the backup of shop failed: the connection was lost'))
         running.push({ slot, of, end: () => resolve(world.store()), fail, made: onMade })
       }),
     storeName: 'the store',
@@ -388,6 +389,20 @@ describe('a slot that fails', () => {
     expect(world.backup.lastError).not.toBeNull()
     await world.turn('18:00:00')
     expect(world.slots.at(-1)).toBe('18:00:00')
+  })
+
+  test('because somebody else holds it up is tried every hour until the next slot', async () => {
+    const { world, settled } = started('0 12,18 * * *', '12:00:00')
+    await settled()
+    for (const next of ['12:01:00', '13:01:00', '14:01:00', '15:01:00', '16:01:00']) {
+      world.running.at(-1)!.fail('locked')
+      await settled()
+      expect(world.backup.schedules![0]!.retryAt).toBe(at(next).toISOString())
+      await world.turn(next)
+    }
+    world.running.at(-1)!.fail()
+    await settled()
+    expect(world.backup.schedules![0]!.retryAt).toBe(null)
   })
 })
 

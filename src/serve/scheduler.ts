@@ -5,7 +5,7 @@ import { judgeShrank, judgeVerified } from '../check/backup-since.ts'
 import { judgeDecryption } from '../check/decryption.ts'
 import type { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { dueSlot, retryAt } from './due.ts'
+import { dueSlot, lockedRetries, retryAt } from './due.ts'
 import {
   type Failed,
   factsOf,
@@ -191,7 +191,7 @@ function dueNow(options: SchedulerOptions, unit: Unit, known: Known): Due | unde
   const before = failed && failed.slot === newestSlot?.getTime() ? failed : undefined
   if (!before) state.retryAt = null
   const slot = dueSlot({ newestSlot, covered, failures: before?.count ?? 0, lastFailureAt: before?.at }, now(), {
-    retries,
+    retries: before?.isLocked ? lockedRetries(retries) : retries,
     delayMs: newestSlot ? options.delayOf(backup.database, schedule, newestSlot) : 0,
   })
   if (slot === undefined) return undefined
@@ -237,7 +237,7 @@ async function backUp(
     return facts
   } catch (error) {
     if (signal.aborted) return undefined
-    const { message, hint } = error as AppError
+    const { message, hint, kind } = error as AppError
     const facts = await lookAgain(options, database)
     const covered = facts && (facts.bySchedule?.get(schedule.name) ?? facts).covered
     // A process that was paused loses its lock, and another one may make the backup: then the slot did not fail.
@@ -249,10 +249,12 @@ async function backUp(
       )
       return facts
     }
-    const failed = { slot: slot.getTime(), count: (before?.count ?? 0) + 1, at: now(), problem: message }
+    const isLocked = kind === 'locked'
+    const failed = { slot: slot.getTime(), count: (before?.count ?? 0) + 1, at: now(), problem: message, isLocked }
     failures.set(state, failed)
     state.lastError = message
-    state.retryAt = retryAt(failed.count, failed.at, retries)?.toISOString() ?? null
+    const most = isLocked ? lockedRetries(retries) : retries
+    state.retryAt = retryAt(failed.count, failed.at, most)?.toISOString() ?? null
     log.error(
       {
         ...about(unit),
