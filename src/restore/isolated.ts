@@ -17,8 +17,9 @@ import { loginRefused } from './isolation.ts'
 import { type LoadOptions, loadEntries } from './load.ts'
 import { make, runStatements } from './missing.ts'
 import { ownerStatement, privilegeStatements } from './owners.ts'
-import type { LoadPlan, LoadStep } from './plan.ts'
+import type { LoadPlan } from './plan.ts'
 import { drain, type Head, sameBeginning } from './source.ts'
+import type { LoadStep } from './steps.ts'
 import { type Watch, watchObjects } from './tamper.ts'
 
 /** Where and how a dump is loaded by a login created for it. */

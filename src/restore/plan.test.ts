@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { TocEntry } from '../archive/toc.ts'
-import { type LoadStep, loginTriggersIn, named, planLoad } from './plan.ts'
+import { loginTriggersIn, named, planLoad } from './plan.ts'
+import type { LoadStep } from './steps.ts'
 
 let id = 0
 const entry = (desc: string, tag: string, defn = '', more: Partial<TocEntry> = {}): TocEntry => ({

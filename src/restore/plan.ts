@@ -2,18 +2,8 @@
 import type { Toc, TocEntry } from '../archive/toc.ts'
 import { tokensOf } from '../sql/lex.ts'
 import { ownerStatement } from './owners.ts'
+import { codeLast, groupSteps, type LoadStep, type Manner } from './steps.ts'
 import type { RelationName } from './tamper.ts'
-
-/** Entries of an archive that are created one after another, by the login of the restore or by the session user. */
-export type LoadStep = {
-  by: 'login' | 'us'
-  entries: TocEntry[]
-  /** Whether code of the application may run during the step. It must not change existing objects, except `relations`. */
-  runsCode: boolean
-  relations: RelationName[]
-  /** Whether the step creates new objects, other than those that belong to a relation. */
-  creates: boolean
-}
 
 /** How an archive is loaded by a login that owns the new database and may do nothing else. */
 export type LoadPlan = {
@@ -56,7 +46,12 @@ export function planLoad(
   const wanted = entries.filter((entry) => !isLeftOut(entry))
   const hasOwnValue = ownValues(wanted)
   const relationsOf = relationFinder(wanted)
-  const stepsOf = (list: TocEntry[]) => groupSteps(list, hasOwnValue, relationsOf)
+  const mannerOf = once((entry): Manner => {
+    const by = isOurs(entry, hasOwnValue) ? 'us' : 'login'
+    const runsCode = by === 'login' && (mayRunCode(entry) || hasOwnValue(entry))
+    return { by, runsCode, relations: runsCode ? relationsOf(entry) : [] }
+  })
+  const stepsOf = (list: TocEntry[]) => groupSteps(list, mannerOf)
   const made = wanted.filter(({ desc }) => !finishing.has(desc) && !remarks.has(desc) && !privileges.has(desc))
   const of = (...descs: string[]) => made.filter(({ desc }) => descs.includes(desc))
   const inSection = (name: TocEntry['section']) => made.filter(({ section }) => section === name)
@@ -70,7 +65,11 @@ export function planLoad(
   const noted = wanted.filter(({ desc }) => remarks.has(desc))
   const owned = (list: TocEntry[]) => (noOwner ? [] : ownersOf(list))
   return {
-    before: stepsOf([...first.filter(({ desc }) => desc === 'SCHEMA'), ...of('EXTENSION'), ...pre]),
+    before: stepsOf([
+      ...first.filter(({ desc }) => desc === 'SCHEMA'),
+      ...of('EXTENSION'),
+      ...codeLast(pre, (entry) => mannerOf(entry).runsCode),
+    ]),
     data: {
       by: 'login',
       entries: inSection('data').filter((entry) => !isBeforeData(entry)),
@@ -97,6 +96,16 @@ export function planLoad(
   }
 }
 
+/** Reading a definition takes a while. */
+function once<T extends object>(work: (entry: TocEntry) => T): (entry: TocEntry) => T {
+  const known = new Map<TocEntry, T>()
+  return (entry) => {
+    const result = known.get(entry) ?? work(entry)
+    known.set(entry, result)
+    return result
+  }
+}
+
 /** From pg_dump 17 on, the creation of large objects is among the data. It runs no code, and is done before code of the data can run. */
 const isBeforeData = ({ section, desc }: TocEntry) => section === 'pre-data' || desc === 'BLOB METADATA'
 
@@ -112,28 +121,6 @@ const finishing = new Set([
 ])
 const remarks = new Set(['COMMENT', 'SECURITY LABEL'])
 const privileges = new Set(['ACL', 'DEFAULT ACL'])
-
-/** Groups consecutive entries that are created in the same way. */
-function groupSteps(
-  entries: TocEntry[],
-  hasOwnValue: Test,
-  relationsOf: (entry: TocEntry) => RelationName[],
-): LoadStep[] {
-  const steps: LoadStep[] = []
-  for (const entry of entries) {
-    const by = isOurs(entry, hasOwnValue) ? 'us' : 'login'
-    const runsCode = by === 'login' && (mayRunCode(entry) || hasOwnValue(entry))
-    const last = steps.at(-1)
-    const relations = runsCode ? relationsOf(entry) : []
-    const step: LoadStep = { by, entries: [entry], runsCode, relations, creates: entry.section !== 'post-data' }
-    if (last?.by !== by || last.runsCode !== runsCode) steps.push(step)
-    else {
-      last.entries.push(entry)
-      last.relations.push(...step.relations)
-    }
-  }
-  return steps
-}
 
 const relationKinds = new Set(['TABLE', 'FOREIGN TABLE', 'VIEW', 'MATERIALIZED VIEW', 'SEQUENCE'])
 
