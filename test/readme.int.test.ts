@@ -1,13 +1,11 @@
-import { globSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect } from 'vitest'
 import { sampleDatabase } from '../scripts/sample.ts'
 import { findServerBinaries, startServer } from '../scripts/server.ts'
 import { recordTranscript, renderTranscript, withoutFigures } from '../scripts/transcript.ts'
-import { findCommand, parseFlags } from '../src/cli/args.ts'
-import { commandNames, commands } from '../src/cli/commands.ts'
-import { loadConfig } from '../src/config/load.ts'
+import { commandNames } from '../src/cli/commands.ts'
 import { exitCodes } from '../src/errors.ts'
 import { client } from './support/backup.ts'
 import { runJson } from './support/cli.ts'
@@ -19,7 +17,6 @@ const readme = read('README.md')
 const fieldsPage = read('docs/json.md')
 const block = (language: string, text = readme) =>
   new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(text)?.[1] ?? ''
-const documents = ['README.md', ...globSync('docs/*.md', { cwd: root }).sort()]
 
 type Shop = {
   name: string
@@ -160,37 +157,4 @@ describe('the documents', () => {
     })
     expect(named.sort()).toEqual([...commandNames].sort())
   })
-
-  test('the documents show command lines', () => {
-    const shown = documents.flatMap((document) => commandLines(read(document)))
-    expect(shown.length).toBeGreaterThan(20)
-  })
-
-  test.for(documents)('%s shows only command lines that the program accepts', async (document) => {
-    for (const line of commandLines(read(document))) {
-      const { name = '', args, rest } = findCommand(line, commandNames)
-      parseFlags(await commands[name]!.load(), args, rest)
-    }
-  })
-
-  test.for(documents)('%s shows only configurations that the program accepts', async (document, { dir }) => {
-    const blocks = [...read(document).matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, yaml = '']) => yaml)
-    const path = join(dir, 'pgbosun.yaml')
-    for (const yaml of blocks) {
-      await writeFiles(dir, { 'pgbosun.yaml': yaml })
-      await expect(loadConfig({ env: {}, cwd: dir, file: path })).resolves.toMatchObject({ file: path })
-    }
-  })
 })
-
-/** The arguments of every `pgbosun …` between backticks and in blocks of code; those with a placeholder are left out. */
-function commandLines(text: string): string[][] {
-  const parts = text.split(/^```.*$/m)
-  const typed = parts.filter((_, i) => i % 2 === 1).flatMap((block) => block.split('\n'))
-  const inline = parts.filter((_, i) => i % 2 === 0).flatMap(codes)
-  return [...inline, ...typed.filter((line) => /^(\$|docker) /.test(line))].flatMap((line) => {
-    const args = /^(?:\$ (?:[A-Z_]+=\S+ )*|docker .* )?pgbosun ([a-z][^|]*)$/.exec(line.replace(/ \| .*/, ''))?.[1]
-    if (args === undefined || /[[\]]|COMMAND/.test(args)) return []
-    return [(args.match(/'[^']*'|\S+/g) ?? []).map((word) => word.replaceAll("'", ''))]
-  })
-}
