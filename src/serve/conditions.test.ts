@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Condition } from '../check/condition-catalogue.ts'
 import type { Log } from '../log.ts'
-import { newsOf, replaceConditions } from './conditions.ts'
-import type { ServeState } from './state.ts'
+import { isKnown, newsOf, replaceConditions } from './conditions.ts'
+import { type BackupState, newBackupState, type ServeState } from './state.ts'
 
 const since = '2026-03-01T00:00:00Z'
 const condition = (more: Partial<Condition> & Pick<Condition, 'name'>): Condition => ({
@@ -67,5 +67,50 @@ describe('the log of conditions', () => {
       ['info', { condition: 'backup-overdue', ...over }, 'backup-overdue is over'],
       ['info', { condition: 'backup-failed', ...over }, 'backup-failed is over'],
     ])
+  })
+})
+
+describe('that a condition is over', () => {
+  const stateOf = (...backups: Partial<BackupState>[]): Pick<ServeState, 'looked' | 'backups'> => ({
+    looked: new Set(['backup-overdue', 'prune-refused', 'xid-age']),
+    backups: backups.map((one) => ({ ...newBackupState('shop'), ...one })),
+  })
+
+  test.for<[string, Partial<BackupState>[], Pick<Condition, 'name' | 'database'>, boolean]>([
+    ['is known of what was looked at', [], { name: 'xid-age' }, true],
+    ['is not known of what was not', [], { name: 'clock-skew' }, false],
+    [
+      'is known of a database whose store was read',
+      [{ looked: true }],
+      { name: 'backup-overdue', database: 'shop' },
+      true,
+    ],
+    ['is not known before that', [{}], { name: 'backup-overdue', database: 'shop' }, false],
+    [
+      'is known of a database that is not backed up any more',
+      [{ looked: true }],
+      { name: 'backup-overdue', database: 'old' },
+      true,
+    ],
+    [
+      'is not known of any other while nobody knows what a pattern stands for',
+      [{ database: 'sh*' }],
+      { name: 'backup-overdue', database: 'shop' },
+      false,
+    ],
+    [
+      'is not known of retention before a backup',
+      [{ looked: true }],
+      { name: 'prune-refused', database: 'shop' },
+      false,
+    ],
+    [
+      'is known of retention after one',
+      [{ looked: true, pruneRefused: null }],
+      { name: 'prune-refused', database: 'shop' },
+      true,
+    ],
+  ])('%s', ([, backups, about, known]) => {
+    expect(isKnown(stateOf(...backups), about)).toBe(known)
   })
 })

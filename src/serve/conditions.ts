@@ -2,6 +2,7 @@
 
 import { isSame } from '../check/backup-conditions.ts'
 import type { Condition } from '../check/condition-catalogue.ts'
+import { isPattern } from '../config/wildcards.ts'
 import type { Log } from '../log.ts'
 import type { ServeState } from './state.ts'
 
@@ -44,6 +45,22 @@ export function replaceConditions(
       { ...about(condition), condition_ms: now.getTime() - Date.parse(condition.since) },
       `${condition.name} is over`,
     )
+}
+
+/**
+ * Whether this process knows of a condition that is not open that it is over: those of backups for a database whose store was read, others
+ * once somebody has looked. A pattern among the databases stands for those that nobody knows now. Pure.
+ */
+export function isKnown(
+  { looked, backups }: Pick<ServeState, 'looked' | 'backups'>,
+  { name, database }: Pick<Condition, 'name' | 'database'>,
+): boolean {
+  if (!looked.has(name)) return false
+  if (database === undefined) return true
+  const backup = backups.find((one) => one.database === database)
+  if (backup === undefined) return !backups.some((one) => isPattern(one.database))
+  // what is kept is decided after a backup only
+  return backup.looked === true && (name !== 'prune-refused' || backup.pruneRefused !== undefined)
 }
 
 /** So many that have ended are remembered. */

@@ -1,6 +1,7 @@
 // pure
 import { type Condition, type ConditionName, conditionCatalogue } from '../../check/condition-catalogue.ts'
 import { verdicts } from '../../check/verdict.ts'
+import { isKnown } from '../conditions.ts'
 import { verdictIn } from '../verdict.ts'
 import type { MetricFacts } from './facts.ts'
 import { type Family, type Sample, secondsOf } from './text.ts'
@@ -47,11 +48,12 @@ const openSample = (all: Condition[]): Sample => ({
 })
 
 /** Those about backups are of a database, and known once its store was read. */
-function closed({ looked, backups }: MetricFacts['state'], open: ReadonlySet<string>): Sample[] {
+function closed(state: MetricFacts['state'], open: ReadonlySet<string>): Sample[] {
+  const { looked, backups } = state
   return [...looked].flatMap((condition) => {
     const { severity } = conditionCatalogue[condition]
     const databases = ofDatabases.has(condition)
-      ? backups.filter((backup) => backup.looked === true).map(({ database }) => database)
+      ? backups.map(({ database }) => database).filter((database) => isKnown(state, { name: condition, database }))
       : ['']
     return databases
       .filter((database) => !open.has(keyOf({ name: condition, database })))

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Condition } from '../../check/condition-catalogue.ts'
 import type { Context } from '../../run/context.ts'
 import type { Store } from '../../store/store.ts'
-import { replaceConditions } from '../conditions.ts'
+import { isKnown, replaceConditions } from '../conditions.ts'
 import type { ServeState } from '../state.ts'
 import { noteOpening, type Openings, withoutFlapping } from './flapping.ts'
 import { asOnlyOne } from './lock.ts'
@@ -145,14 +145,9 @@ async function settle(state: ServeState, listener: Listener, store: Store | unde
   if (listener.told.length !== told.length) await note(listener, store)
 }
 
-/** Conditions of backups are known for a database whose store was read; others once somebody has looked. */
-const presentIn = ({ conditions, backups, looked }: ServeState): Present => ({
-  conditions,
-  isKnown({ name, database }) {
-    if (!looked.has(name)) return false
-    const backup = backups.find((one) => one.database === database)
-    return backup === undefined || backup.looked === true
-  },
+const presentIn = (state: ServeState): Present => ({
+  conditions: state.conditions,
+  isKnown: (condition) => isKnown(state, condition),
 })
 
 /** Says everything that has to be said, one after the other. @throws whatever keeps it from being received */
