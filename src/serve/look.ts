@@ -6,6 +6,7 @@ import type { Context } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
 import { withRun } from '../run/run.ts'
 import { readEvents } from '../state/events.ts'
+import { renderDuration } from '../units.ts'
 import { readHealth, type Seen } from '../up/read-health.ts'
 import { readDeclaredToLook } from '../up/roles/declared.ts'
 import { mainTarget, migrateTargets } from '../up/targets.ts'
@@ -14,6 +15,9 @@ import type { Rotation } from './rotate.ts'
 import type { ServeState } from './state.ts'
 
 const pauseMs = 300_000
+
+/** What takes longer may wait for a lock, or for a server that does not answer any more. */
+const lateMs = 120_000
 
 /** So many events are shown. */
 const shownEvents = 20
@@ -61,6 +65,11 @@ export function watchDeclared(
 type Looking = { state: ServeState; rotation: Pick<Rotation, 'asApplied'>; heard: Pick<Context, 'log' | 'signal'> }
 
 async function look(context: Context, { state, rotation, heard: { log, signal } }: Looking): Promise<void> {
+  const fail = (problem: string) => {
+    if (state.declared?.problem !== problem) log.warn({ problem }, 'could not look whether the database is as declared')
+    state.declared = { problem, unlooked: [], shown: state.declared?.shown }
+  }
+  const late = setTimeout(() => fail(`the look takes longer than ${renderDuration(lateMs)}`), lateMs).unref()
   try {
     const target = mainTarget(await migrateTargets(context))
     const read = await readDeclaredToLook(context)
@@ -95,8 +104,8 @@ async function look(context: Context, { state, rotation, heard: { log, signal } 
     }
   } catch (error) {
     if (signal.aborted) return
-    const problem = asAppError(error).message
-    if (state.declared?.problem !== problem) log.warn({ problem }, 'could not look whether the database is as declared')
-    state.declared = { problem, unlooked: [], shown: state.declared?.shown }
+    fail(asAppError(error).message)
+  } finally {
+    clearTimeout(late)
   }
 }

@@ -119,6 +119,8 @@ export type ServeState = {
   conditions: Condition[]
   /** Those that ended lately, the newest first. */
   closed?: ClosedCondition[]
+  /** Why the looks at the database fail although it is there, once they have for a minute. */
+  unseen?: string | undefined
   /** What the last look at the database found; undefined before the first. */
   declared?: {
     /** Why the last look failed. */

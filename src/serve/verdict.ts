@@ -4,14 +4,15 @@ import type { ServeState } from './state.ts'
 
 /** The verdict of `serve` now, and what it has not looked at yet: as long as that is not empty, nothing is SAFE. */
 export function verdictIn(
-  state: Pick<ServeState, 'conditions' | 'looked' | 'backups' | 'up' | 'upWanted' | 'declared'>,
+  state: Pick<ServeState, 'conditions' | 'looked' | 'backups' | 'up' | 'upWanted' | 'declared' | 'unseen'>,
 ): {
   verdict: Verdict
   unlooked: string[]
 } {
   const unlooked = [
     ...notDeclared(state),
-    ...(state.looked.has('database-unreachable') ? [] : ['the database']),
+    ...(state.unseen !== undefined ? [`the database: ${state.unseen}`] : []),
+    ...(state.looked.has('database-unreachable') || state.unseen !== undefined ? [] : ['the database']),
     ...state.backups
       .filter(({ looked, storeProblem, ended }) => !looked && storeProblem === null && !ended)
       .map(({ database }) => `the store of the backups of ${database}`),
