@@ -67,6 +67,13 @@ test('docs/README.md leads to every page beside it', () => {
   expect(pages.filter((page) => page !== 'README.md' && !index.includes(`(${page}`))).toEqual([])
 })
 
+test('docs/coming-from/README.md leads to a page for each format and for each file beside it', () => {
+  const index = read('docs/coming-from/README.md')
+  const files = globSync('*.md', { cwd: join(root, 'docs/coming-from') }).filter((page) => page !== 'README.md')
+  const formats = formatNames.filter((name) => name !== 'pgbosun').map((name) => `${name}.md`)
+  expect([...files, ...formats].filter((page) => !index.includes(`(${page})`))).toEqual([])
+})
+
 test('docs/licences.md names packages that are there, with the licence that they have', () => {
   const rows = [...read('docs/licences.md').matchAll(/^\| ([\w.-]+) \| (`.*) \|$/gm)]
   const named = rows.flatMap(([, licence, list = '']) =>

@@ -27,6 +27,7 @@ test('divides a script into commands and words', () => {
 test.each([
   ['pgbosun up -- true', ['up', '--', 'true']],
   ['A=b npx pgbosun plan', ['plan']],
+  ['pgbosun roles generate > a.yaml 2>b', ['roles', 'generate']],
   ['docker compose exec serve pgbosun backup list', ['backup', 'list']],
   ['docker compose exec pgbosun pgbosun status', ['status']],
   ['docker compose run --rm -e A=b up restore latest --into x', ['restore', 'latest', '--into', 'x']],

@@ -51,7 +51,7 @@ const services = ['up', 'serve', 'backups', 'pgbosun']
 
 /** The arguments that pgbosun gets in a simple command, also inside a container; undefined where it is not run. */
 export function argumentsOf(command: readonly string[]): string[] | undefined {
-  const words = command.filter((word) => !/^\d?[<>]/.test(word))
+  const words = command.filter((word, i) => !/^\d?[<>]/.test(word) && !/^\d?[<>]+$/.test(command[i - 1] ?? ''))
   const start = words.findIndex((word) => !/^[A-Z_]+=/.test(word))
   const [program, verb] = words.slice(start)
   if (program === 'docker' && verb === 'compose' && words.includes('run')) {
