@@ -98,7 +98,18 @@ const rarely = process.env.BOSUN_TEST_FULL
   : [
       ...['adopt', 'backup-databases', 'backup-exclude', 'backup-progress', 'backup-standby', 'crash', 'lock-out'],
       ...['migrate-traps', 'newer-client', 'rehearse', 'repair', 'restore-elsewhere', 'restore-faults'],
-      ...['restore-parts', 'shadow', 'store-place', 'swap-edges', 'swap-hostile', 'prune', 'clock', 'store', 'config'],
+      ...[
+        'restore-parts',
+        'shadow',
+        'store-place',
+        'swap-edges',
+        'swap-hostile',
+        'swap-replicas',
+        'prune',
+        'clock',
+        'store',
+        'config',
+      ],
       ...[
         'url-settings',
         'bad-input-names',

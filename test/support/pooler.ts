@@ -3,7 +3,7 @@ import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, wr
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort, serverAccount, temporary } from '../../scripts/server.ts'
+import { freePort, type Server, serverAccount, temporary } from '../../scripts/server.ts'
 import { server } from './postgres.ts'
 
 /** The program, where this machine has it: on the PATH, where Debian puts it, or where scripts/lib.sh does. */
@@ -25,13 +25,14 @@ export type Pooler = {
 }
 
 /**
- * Starts a PgBouncer in front of the run's server, with SCRAM on both sides. It ends with this process, however that ends.
+ * Starts a PgBouncer in front of a server, by default the run's, with SCRAM on both sides. It ends with this process, however that ends.
  * @param settings lines for its section `[pgbouncer]`
  * @param databases lines for its section `[databases]`
  */
 export async function startPooler(
   settings: string[],
-  databases = [`* = host=127.0.0.1 port=${server().port}`],
+  databases?: string[],
+  behind: Pick<Server, 'port' | 'password'> = server(),
 ): Promise<Pooler> {
   if (pgbouncer === undefined) throw new Error('there is no pgbouncer here')
   const account = serverAccount()
@@ -39,10 +40,10 @@ export async function startPooler(
   const port = await freePort()
   const logFile = join(dir, 'pgbouncer.log')
   const files = {
-    'users.txt': `"postgres" "${server().password}"\n`,
+    'users.txt': `"postgres" "${behind.password}"\n`,
     'pgbouncer.ini': [
       '[databases]',
-      ...databases,
+      ...(databases ?? [`* = host=127.0.0.1 port=${behind.port}`]),
       '[pgbouncer]',
       `listen_addr = 127.0.0.1`,
       `listen_port = ${port}`,
@@ -77,7 +78,7 @@ export async function startPooler(
     port,
     dir,
     url: (database) =>
-      `postgres://postgres:${encodeURIComponent(server().password)}@127.0.0.1:${port}/${encodeURIComponent(database)}`,
+      `postgres://postgres:${encodeURIComponent(behind.password)}@127.0.0.1:${port}/${encodeURIComponent(database)}`,
     async remove() {
       child.stdin.end()
       await gone

@@ -136,7 +136,7 @@ export function swapConsequences(
   return [
     ...(sessions > 0
       ? [
-          `${counted(sessions, 'session')} in ${name} ${plural(sessions, 'ends', 'end')}; whoever connects meanwhile is refused once (3D000)`,
+          `${counted(sessions, 'session')} in ${name} ${plural(sessions, 'ends', 'end')}; whoever connects meanwhile is refused once (3D000), and a PgBouncer that was then waits for its server_login_retry (15 s unless set)`,
         ]
       : []),
     ...(publications.length > 0
