@@ -7,6 +7,9 @@ import { configSchema } from '../src/config/schema.ts'
 const examples = join(import.meta.dirname, '../examples')
 const folders = readdirSync(examples).filter((name) => statSync(join(examples, name)).isDirectory())
 
+/** The five systems, which are one family. */
+const systems = ['bank', 'poker', 'space-trader', 'telegram-games', 'web-app']
+
 /** What a configuration names: migrations and seeds. */
 type Paths = {
   migrate?: { dir?: string }
@@ -21,6 +24,21 @@ describe('the examples', () => {
   test('are all in the table of their README', () => {
     const readme = readFileSync(join(examples, 'README.md'), 'utf8')
     for (const name of folders) expect(readme, name).toContain(`(${name})`)
+  })
+
+  test.each(systems)('%s says what it shows, how to run it, to break it and to look at it, in this order', (name) => {
+    const readme = readFileSync(join(examples, name, 'README.md'), 'utf8')
+    expect(readme).toMatch(/^# [^:\n]+: .+\n/)
+    expect(readme.slice(0, readme.indexOf('\n## '))).toMatch(/^\| container \| does \|$/m)
+    const headings = [...readme.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading)
+    expect(headings.slice(0, 3)).toEqual(['Run it', 'Break it', 'Look at it'])
+  })
+
+  test.each(systems)('%s has its parts where the others have them', (name) => {
+    const files = readdirSync(join(examples, name))
+    expect(files).toEqual(
+      expect.arrayContaining(['.gitignore', 'README.md', 'compose.yaml', 'pgbosun.yaml', 'secrets.sh']),
+    )
   })
 
   for (const name of folders.filter((folder) => existsSync(join(examples, folder, 'pgbosun.yaml')))) {
