@@ -78,6 +78,26 @@ const test = base.extend<{ shop: Shop }>({
 
 const upPlan = ['up', '--plan', 'plan.json']
 
+test('a plan has what follows from its own changes: a schema that it creates, or hands over', async ({ shop }) => {
+  const { name } = shop
+  await shop.declare()
+  expect((await shop.pgbosun(['up'])).code).toBe(0)
+  const old = uniqueName('old')
+  await shop.ask(`create role "${old}"; create schema "Legacy ;" authorization "${old}"`)
+  const access = { access: { [`${name}_ro`]: 'read' } }
+  await shop.declare({}, { reassign: [old], schemas: { public: null, 'Legacy ;': access, fresh: access } })
+  const changes = async (command: string) => {
+    const { code, json } = await shop.pgbosun(['roles', command])
+    const steps = json.steps as { changes: { object: string }[] }[]
+    return [code, steps.flatMap((step) => step.changes)] as const
+  }
+  const planned = await changes('plan')
+  expect(planned[1].map(({ object }) => object.replaceAll(name, 'shop'))).toEqual(
+    expect.arrayContaining(['USAGE on schema fresh to shop_ro (database shop)']),
+  )
+  expect(await changes('apply')).toEqual(planned)
+})
+
 describe('a reviewed plan', () => {
   test('is applied completely, from nothing, and is then nothing to do', async ({ shop, dir }) => {
     const plan = await shop.plan()

@@ -9,8 +9,11 @@ export function afterActions(
   { covered }: Pick<DesiredDatabase, 'covered'>,
 ): CurrentDatabase {
   const owners = new Map(current.schemas.map(({ name, owner }) => [name, owner]))
-  for (const { payload } of actions)
+  for (const { payload } of actions) {
     if (payload.do === 'create schema' || payload.do === 'own schema') owners.set(payload.schema, payload.owner)
+    if (payload.do === 'reassign' && payload.word === 'schema')
+      for (const { schema } of payload.objects) if (schema !== null) owners.set(schema, payload.owner)
+  }
   const schemas = [...owners].map(([name, owner]) => ({
     publicMayCreate: false,
     ...current.schemas.find((schema) => schema.name === name),

@@ -46,8 +46,10 @@ export async function planWhole(
       const current = session
         ? await readDatabase(run.reads(session), desired, name)
         : freshDatabase(cluster.session, { major, owner })
-      const ensure = planDatabase(desired, name, current).actions
-      const later = afterActions(current, ensure, findDatabase(desired, name))
+      const database = findDatabase(desired, name)
+      const handedOver = afterActions(current, whole.handover.get(name) ?? [], database)
+      const ensure = planDatabase(desired, name, handedOver).actions
+      const later = afterActions(handedOver, ensure, database)
       const grant = planGrants(desired, name, later).actions
       whole.ensure.set(name, ensure)
       whole.grant.set(name, grant)

@@ -6,6 +6,7 @@ import { freshDatabase } from '../../roles/fresh.ts'
 import { clusterItems, databaseItems, thingsIn } from '../../roles/items.ts'
 import { adviceOnOpenSchemas, planDatabase } from '../../roles/plan-database.ts'
 import { planGrants } from '../../roles/plan-grants.ts'
+import { afterActions } from '../../roles/predicted.ts'
 import { describeLosses, lossesOf } from '../../roles/strict.ts'
 import type { Run } from '../../run/run.ts'
 import { type ClosedDatabase, passingClosed } from './closed-databases.ts'
@@ -64,17 +65,19 @@ export async function roleDrift(wholeRun: Run, declared: Declared): Promise<Role
   await addRemovals(run, declared, drift)
   const { reviewable } = drift
   const major = Math.floor(run.cluster.serverVersion / 10_000)
-  for (const { name, owner } of declared.desired.databases) {
+  for (const database of declared.desired.databases) {
+    const { name, owner } = database
     await run.inDatabase(name, async (session) => {
       if (closed.some((one) => one.name === name)) return
       const current = session
         ? await readDatabase(run.reads(session), declared.desired, name)
         : freshDatabase(cluster.session, { major, owner })
-      const plan = planDatabase(declared.desired, name, current)
+      const handedOver = afterActions(current, owners.reassign.get(name)?.actions ?? [], database)
+      const plan = planDatabase(declared.desired, name, handedOver)
       drift.ensure.push(...inDatabase(name, plan.changes))
       reviewable.ensure.push(() => databaseItems(name, plan))
       if (!session) return drift.absent.push(name)
-      const grants = planGrants(declared.desired, name, current)
+      const grants = planGrants(declared.desired, name, afterActions(handedOver, plan.actions, database))
       drift.grant.push(...inDatabase(name, grants.changes))
       reviewable.grant.push(() => databaseItems(name, grants))
       reviewable.things.push(() => thingsIn(name, current))
