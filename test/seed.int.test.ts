@@ -371,6 +371,24 @@ describe('a CSV seed', () => {
       },
     ],
     [
+      'names the quote that would make one row of two',
+      'id,name\n1,5" disk\n2,3" disk\n',
+      {
+        message: 'a.csv, line 2: the quote at column 4 makes one value of everything up to a quote in line 3',
+        line: 2,
+        column: 4,
+      },
+    ],
+    [
+      'names the quote that would be lost',
+      'id,name\n1,"a, ""b"" "\n2,say "hi"\n',
+      {
+        message: 'a.csv, line 3: the quote at column 7 does not enclose the whole value, and would be lost',
+        line: 3,
+        column: 7,
+      },
+    ],
+    [
       'refuses an unknown column',
       'id,nmae\n1,a\n',
       { message: 'a.csv: the table public.a has no column "nmae"', line: 1 },

@@ -1,9 +1,9 @@
 import { copyIn } from '../postgres/copy.ts'
 import type { Db } from '../postgres/db.ts'
 import { csvRow, csvRows, findRecord, readCsvColumns } from './csv.ts'
+import { csvPieces } from './csv-pieces.ts'
 import { findJsonRow, jsonLines, jsonRows, readJsonColumns } from './json.ts'
 import type { ColumnShape } from './json-copy.ts'
-import { piecesOf } from './pieces.ts'
 import { given, list } from './row-sql.ts'
 import type { FileColumns, FileRow, RowsSeed } from './types.ts'
 
@@ -43,17 +43,14 @@ export function copyFile(
 ): Promise<number> {
   const columns = list(shapes.map(({ name }) => name))
   return seed.format === 'csv'
-    ? copyIn(tx, `copy ${table} (${columns}) from stdin with (format csv, header true)`, watched(seed.path, onBytes))
+    ? copyIn(
+        tx,
+        `copy ${table} (${columns}) from stdin with (format csv, header true)`,
+        csvPieces(seed, shapes.length, onBytes),
+      )
     : copyIn(
         tx,
         `copy ${table} (${columns}${sparse ? `, ${given}` : ''}) from stdin`,
         jsonLines(seed, shapes, sparse, onBytes),
       )
-}
-
-async function* watched(path: string, onBytes: OnBytes): AsyncGenerator<Uint8Array> {
-  for await (const bytes of piecesOf(path)) {
-    onBytes(bytes)
-    yield bytes
-  }
 }

@@ -8,6 +8,7 @@ import { hintFor, serverNotes } from '../postgres/sqlstate.ts'
 import { indented } from '../text.ts'
 import { counted } from '../units.ts'
 import { findRecord } from './csv.ts'
+import { quotesHint, swallows } from './csv-pieces.ts'
 import { type Culprit, findCulprit } from './culprit.ts'
 import { findRow, readColumns } from './file.ts'
 import { repeatedKey } from './keys.ts'
@@ -78,9 +79,6 @@ async function culpritOf(
 const findMalformed = (path: string, columns: number) =>
   findRecord(path, ({ fieldCount, quote }) => fieldCount !== columns || quote?.open === true)
 
-const quotesHint =
-  'put a value with quotes, commas or line breaks in double quotes, and double the quotes in it: "5"" disk"'
-
 function wrongRecord(file: string, columns: number, record: CsvRecord, cause: ServerError): AppError {
   const { line, lastLine, fieldCount, fields, quote, stray } = record
   const fail = (problem: string, options: ErrorOptions) =>
@@ -90,7 +88,7 @@ function wrongRecord(file: string, columns: number, record: CsvRecord, cause: Se
   if (place && quote?.open)
     return fail(`the quote at column ${place.column} is never closed`, { ...place, hint: quotesHint })
   if (place && lastLine > line)
-    return fail(`the quote at column ${place.column} makes one value of everything up to a quote in line ${lastLine}`, {
+    return fail(`the quote at column ${place.column} ${swallows(lastLine)}`, {
       ...place,
       hint: quotesHint,
     })
