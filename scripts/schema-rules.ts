@@ -1,8 +1,8 @@
 /** Makes the rules of src/config/rules.ts from the schema. */
 import type * as z from 'zod'
+import { manifestSchema } from '../src/archive/manifest.ts'
 import { predicates } from '../src/config/predicates.ts'
 import type { Check, Compiled, Rule } from '../src/config/rules.ts'
-import { manifestSchema } from '../src/archive/manifest.ts'
 import { configSchema } from '../src/config/schema.ts'
 import { leaves } from '../src/config/walk.ts'
 import { durationMs, sizeBytes } from '../src/units.ts'
@@ -93,7 +93,9 @@ function ownRule(schema: z.ZodType, below: (part: z.ZodType) => Rule): Rule {
       return { is: 'either', of: def.options.map(below) }
     case 'string':
       // an instant, for example, is a string and a check in one
-      return def.check === undefined ? { is: 'string', ...withChecks } : { is: 'string', checks: [checkOf(def), ...checks] }
+      return def.check === undefined
+        ? { is: 'string', ...withChecks }
+        : { is: 'string', checks: [checkOf(def), ...checks] }
     case 'number': {
       const whole: Check[] = def.format === 'safeint' ? [{ check: 'whole' }] : []
       return { is: 'number', checks: [...whole, ...checks] }
