@@ -82,8 +82,8 @@ const tableSql = (owner: string) => `create schema app authorization ${owner}; s
   create table app.users (id serial primary key, email text not null); insert into app.users (email) select 'real' || x || '@example.com' from generate_series(1, 50) x; reset role`
 
 describe('from another PostgreSQL', () => {
-  test('50 tables in a circle come with owners, sequences and history, once; and go back', async ({ place }) => {
-    const { source, owner, json, target, options } = place
+  test('50 tables in a circle come with owners, sequences and history, once', async ({ place }) => {
+    const { source, owner, json, target } = place
     await source.unsafe(circle(owner, 50))
     await source.unsafe('select lo_create(0)')
     const first = await json('up')
@@ -101,7 +101,13 @@ describe('from another PostgreSQL', () => {
       ['wait', 'ensure', 'import', 'migrate', 'grant', 'seed', 'check'].map((name) => `${name} nothing`),
     )
 
-    // back again, with what was written at home
+    await home.end()
+    expect(await leftovers(target)).toEqual([])
+  })
+
+  test('and goes back, with what was written at home', async ({ place }) => {
+    const { source: home, old, owner, options } = place
+    await home.unsafe(circle(owner, 50))
     await home.unsafe('insert into app.t1 (body) values ($$at home$$)')
     const back = uniqueName('back')
     await writeFiles(options.cwd, {
@@ -109,13 +115,54 @@ describe('from another PostgreSQL', () => {
     })
     const again = await runJson(['up', '--config', 'back.yaml'], {
       ...options,
-      env: { DATABASE_URL: urlOf(back), OLD_URL: urlOf(target) },
+      env: { DATABASE_URL: urlOf(back), OLD_URL: urlOf(old) },
     })
     expect(again.json).toMatchObject({ exit_code: 0, error: null })
     const returned = open(back)
     expect(await contentOf(returned)).toEqual(await contentOf(home))
     await returned.end()
-    await home.end()
+    expect(await leftovers(back)).toEqual([])
+    const admin = open('postgres')
+    await admin.unsafe(`drop database ${back} with (force)`)
+    await admin.end()
+  })
+
+  test('a source that is lost is told as such; the trail of the database that stays has the end of the run', async ({
+    place,
+  }) => {
+    const { source, owner, json, target, old, options, configure } = place
+    await source.unsafe(tableSql(owner))
+    await source.unsafe(
+      `create table app.slow (n int, pad text); insert into app.slow select x, pg_catalog.repeat('x', 1000) from generate_series(1, 60000) x`,
+    )
+    const admin = open('postgres')
+    await admin.unsafe(`create database ${target} owner ${owner}`)
+    await writeFiles(options.cwd, {
+      'first.yaml': 'migrate: { dir: first }\n',
+      'first/1_one.sql': 'create table one ();',
+    })
+    expect((await json('migrate', '--config', 'first.yaml')).json).toMatchObject({ exit_code: 0 })
+    await configure('{ url: { env: OLD_URL } }')
+    const done = json('import')
+    // the session that compares, while pg_dump goes on
+    for (let ended = 0; ended === 0; await sleep(10)) {
+      const rows = await admin`select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = ${old} and application_name like 'pgbosun import %' and query not like 'COPY%'
+          and exists (select from pg_database where datname like ${`${target.slice(0, 40)}\\_\\_import\\_%`})`
+      ended = rows.length
+    }
+    const { json: failed } = await done
+    expect(failed).toMatchObject({
+      exit_code: 40,
+      error: { message: expect.stringContaining('the source could not be read to its end') },
+    })
+    const kept = open(target)
+    expect(await kept`select phase, exit_code from pgbosun.events where command = 'import' order by id`).toEqual([
+      { phase: 'started', exit_code: null },
+      { phase: 'finished', exit_code: 40 },
+    ])
+    await kept.end()
+    await admin.end()
     expect(await leftovers(target)).toEqual([])
   })
 
@@ -292,6 +339,11 @@ describe('from a backup', () => {
     expect(await home`select from pg_class where relname = 'users'`).toEqual([])
     await home.end()
     expect(await leftovers(target)).toEqual([])
+  })
+
+  test('without the file, or a backup, nothing is done', async ({ place }) => {
+    const { json, configure, options, old } = place
+    await writeFiles(options.cwd, { 'store/.keep': '' })
     await configure(`{ backup: latest, database: ${old}, after: missing.sql }`)
     expect((await json('up')).json.exit_code).toBe(2)
     await configure(`{ backup: latest, database: nothing_here }`)

@@ -222,7 +222,7 @@ function replayed(head: Buffer, next: () => Promise<Buffer | undefined>): () => 
 const sourceFailed = (error: AppError): AppError =>
   error.with({
     message: `the source could not be read to its end: ${error.message}`,
-    hint: 'see its output below, and the log of the source; nothing was imported, so run it again',
+    hint: 'see its output below, and the log of the source; run it again once it can be read',
   })
 
 /** Reads what the loaded database must have, in the snapshot of the dump, and while that is made. */
@@ -251,8 +251,16 @@ export async function expectedOf(
   // it is awaited by the caller; until then, an error of the load counts first
   reading.catch(() => {})
   return async () => {
-    const read = await reading
-    return { ...read, tables: hashes, notCompared, sequences: [before, await readSequences(sql)] }
+    try {
+      const read = await reading
+      return { ...read, tables: hashes, notCompared, sequences: [before, await readSequences(sql)] }
+    } catch (error) {
+      signal.throwIfAborted()
+      // not as the loss of a connection to the target, which is another server
+      throw new AppError('backup', `the source could not be read to its end: ${(error as Error).message}`, {
+        hint: 'see the log of the source; run it again once it can be read',
+      })
+    }
   }
 }
 

@@ -25,6 +25,9 @@ describe('what runs left behind', () => {
     expect(warningOf(a!)).toBe(
       'a restore into a left the database a__restore_1 (812 MB) behind: the next restore removes it, and so does `drop database "a__restore_1" with (force)`',
     )
+    expect(warningOf({ ...b!, kind: 'import' })).toBe(
+      'an import into b left the database b__restore_2 behind: the next import removes it, and so does `drop database "b__restore_2" with (force)`',
+    )
     expect(warningOf({ ...b!, kind: 'shadow' })).toBe(
       'a comparison with b left the database b__restore_2 behind: the next comparison with `check.shadow` removes it, and so does `drop database "b__restore_2" with (force)`',
     )

@@ -7,8 +7,8 @@ import { plural, renderBytes, someOf } from '../units.ts'
 /** A database that a run of ours made for itself and could not remove, or that a restore replaced. */
 export type Leftover = {
   database: string
-  kind: 'restore' | 'shadow' | 'replaced'
-  /** What it was for: the new name of a restore, the live database of a comparison, the name it had. */
+  kind: 'restore' | 'import' | 'shadow' | 'replaced'
+  /** What it was for: the new name of a restore or an import, the live database of a comparison, the name it had. */
   of: string
   /** Null if we may not know. */
   sizeBytes: number | null
@@ -40,8 +40,11 @@ export function leftoversIn(found: Found[], held: readonly number[], readStory: 
 
 const removedBy: Record<Exclude<Leftover['kind'], 'replaced'>, string> = {
   restore: 'the next restore removes it',
+  import: 'the next import removes it',
   shadow: 'the next comparison with `check.shadow` removes it',
 }
+
+const madeBy: typeof removedBy = { restore: 'a restore into', import: 'an import into', shadow: 'a comparison with' }
 
 /** The statement or the command that removes it. */
 const removal = ({ database, kind, of }: Leftover) =>
@@ -54,8 +57,7 @@ export function warningOf(leftover: Leftover): string {
   const { kind, of } = leftover
   if (kind === 'replaced')
     return `a restore of ${of} keeps what it replaced in the database ${sized(leftover)}: \`pgbosun restore --rollback\` brings the newest back, \`${removal(leftover)}\` drops it${stillDisabled(leftover)}`
-  const what = kind === 'restore' ? `a restore into ${of}` : `a comparison with ${of}`
-  return `${what} left the database ${sized(leftover)} behind: ${removedBy[kind]}, and so does \`${removal(leftover)}\`${stillDisabled(leftover)}`
+  return `${madeBy[kind]} ${of} left the database ${sized(leftover)} behind: ${removedBy[kind]}, and so does \`${removal(leftover)}\`${stillDisabled(leftover)}`
 }
 
 /** What a run that was killed at the exchange did to the live database. */

@@ -21,7 +21,7 @@ export function failed(error: unknown, plan: Failing, signal: AbortSignal, clean
     const kind = error.kind === 'backup' && error.reason !== 'store-unreadable' ? 'restore' : error.kind
     const hint =
       error.reason === 'disk-full'
-        ? `${error.hint}: ${needOf(manifest)}`
+        ? `${error.hint}: ${needOf(plan)}`
         : plan.what !== undefined && error.reason === 'load-failed'
           ? ofImport
           : error.hint
@@ -30,9 +30,11 @@ export function failed(error: unknown, plan: Failing, signal: AbortSignal, clean
   if (isServerError(error))
     return new AppError(
       error.code === '42501' && !isolated ? 'refused' : 'restore',
-      `${into} could not be restored: ${error.message}; ${rest}`,
+      `${into} could not be ${plan.what === undefined ? 'restored' : 'imported'}: ${error.message}; ${rest}`,
       {
-        hint: (error.code === '53100' ? undefined : (causes[error.code] ?? error.hint)) ?? adviceFor(error.code, plan),
+        hint:
+          (error.code === '53100' || plan.what !== undefined ? undefined : (causes[error.code] ?? error.hint)) ??
+          adviceFor(error.code, plan),
         sqlstate: error.code,
         excerpt: error.detail && `  DETAIL:  ${error.detail}`,
         cause: error,
@@ -42,10 +44,12 @@ export function failed(error: unknown, plan: Failing, signal: AbortSignal, clean
 }
 
 /** The connection is gone. If the server went down, running it again would most likely end in the same way. */
-function lost(error: unknown, { manifest, into }: Failing, cleaned: CleanedUp): AppError {
+function lost(error: unknown, plan: Failing, cleaned: CleanedUp): AppError {
+  const { into } = plan
+  const done = plan.what === undefined ? 'restored' : 'imported'
   const { published, down, left } = cleaned
   if (published)
-    return new AppError('unreachable', `the connection was lost after ${into} had been restored: it is complete`, {
+    return new AppError('unreachable', `the connection was lost after ${into} had been ${done}: it is complete`, {
       hint: 'nothing: there is no need to run it again',
       report: { touched: true },
       cause: error,
@@ -57,17 +61,17 @@ function lost(error: unknown, { manifest, into }: Failing, cleaned: CleanedUp): 
     left === undefined
       ? 'run it again'
       : `run it again, which first removes what is left, or remove it: \`${removal(left)}\``
-  return new AppError(kind, `${what} while ${into} was being restored; ${restOf(cleaned)}`, {
+  return new AppError(kind, `${what} while ${into} was being ${done}; ${restOf(cleaned)}`, {
     hint: down
-      ? `look in the log of the server for the reason. If its disk was full: ${needOf(manifest)}. Then ${again}`
+      ? `look in the log of the server for the reason. If its disk was full: ${needOf(plan)}. Then ${again}`
       : `once the server is back, ${again}`,
     excerpt: saidBefore(error),
     cause: error,
   })
 }
 
-const needOf = ({ database }: Manifest): string =>
-  `the database had ${renderBytes(database.size_bytes)} when it was backed up, so the disk needs that much, and about as much again for the write-ahead log`
+const needOf = ({ manifest: { database }, what }: Pick<Failing, 'manifest' | 'what'>): string =>
+  `the database had ${renderBytes(database.size_bytes)} ${what === undefined ? 'when it was backed up' : 'where it comes from'}, so the disk needs that much, and about as much again for the write-ahead log`
 
 const restOf = ({ left, published }: CleanedUp): string =>
   published === undefined
@@ -87,14 +91,15 @@ function saidBefore(error: unknown): string | undefined {
 const ofImport =
   'see the log of the server; a login that owns the new database, and may do nothing else, loads it: what needs more rights has to be removed from the source, or left out'
 
-function adviceFor(code: string, { manifest, what, isolated, noOwner }: Failing): string {
+function adviceFor(code: string, plan: Failing): string {
+  const { what, isolated, noOwner } = plan
   if (what !== undefined && !['42809', '22023', '53100', '55006'].includes(code)) return ofImport
   const advice: Record<string, string> = {
     '42501': isolated ? trustHint : `connect as a superuser${noOwner ? '' : ', or pass --no-owner'}`,
     '42809': 'install the locale of the backup on the server (`locale-gen`), then run it again',
     '22023': 'install the locale of the backup on the server, or use a server built with ICU',
     '42P04': 'choose another name for --into',
-    '53100': `free space on the disk of the server: ${needOf(manifest)}`,
+    '53100': `free space on the disk of the server: ${needOf(plan)}`,
     '55006': 'end the sessions that are connected to the database, then run it again',
   }
   return advice[code] ?? `see the log of the server; ${goingOn}${isolated ? `; ${trustHint}` : ''}`

@@ -3,6 +3,7 @@ import { AppError, withReport } from '../errors.ts'
 import type { Change } from '../plan.ts'
 import { openSession } from '../postgres/connect.ts'
 import type { Db } from '../postgres/db.ts'
+import { connectionLost } from '../postgres/lost.ts'
 import { deleteOldEvents, writeFinished, writeStarted } from '../state/events.ts'
 import { refuseStrangeState } from '../state/state.ts'
 import type { Context } from './context.ts'
@@ -27,23 +28,26 @@ export type AppliedNames = (context: Context, db: Db) => Promise<string[]>
  */
 export function createJournal(run: Run, appliedNames?: AppliedNames): Journal {
   const { command, runId, log, loaded, signal } = run.context
-  let started = false
+  /** Where the event `started` is: an import puts another database in the place of that one. */
+  let startedIn: Run['target']
 
   return {
     async beforeChange() {
       run.guard()
       run.noteChange()
-      if (started || !run.target || !(await hasEvents(run))) return
+      if (!run.target || startedIn === run.target || !(await hasEvents(run))) return
       await refuseStrangeState(run.target.sql)
-      started = true
+      startedIn = run.target
       await writeStarted(run.target.sql, { runId, command })
     },
     async finish(changes, failure) {
-      if (!started || !run.target) return
+      // after an import, its own events are in the database that has the name now
+      if (!startedIn || (run.target && run.target !== startedIn)) return
       const why = failure === undefined ? undefined : asAppError(signal.aborted ? signal.reason : failure)
       const exitCode = why?.exitCode ?? 0
       const detail = why ? { changes: happened(changes, failure), error: why.message } : { changes }
       try {
+        if (!run.target) throw connectionLost(failure)
         await writeFinished(run.target.sql, { runId, command, exitCode, detail })
         await deleteOldEvents(run.target.sql, loaded.config.state.keepEvents)
       } catch (error) {

@@ -42,7 +42,7 @@ function isBelieved({ database, comment, owner, trusted }: Owned, owners: Record
 
 const readStory: ReadStory = (database, comment) => {
   const restore = readLabel(database, comment)
-  if (restore) return { kind: 'restore', of: restore.into, lock: restore.into, disabled: disabledIn(restore) }
+  if (restore) return { kind: restore.pgbosun, of: restore.into, lock: restore.into, disabled: disabledIn(restore) }
   const replaced = readReplaced(database, comment ?? null)
   if (replaced) return { kind: 'replaced', of: replaced.of, disabled: disabledIn(replaced) }
   if (isScratch(database, comment)) {
