@@ -127,6 +127,21 @@ describe('check warns', () => {
     ])
   })
 
+  test('of an application that may become a superuser, through whichever roles', async ({ shop }) => {
+    const [boss, between] = [uniqueName('boss'), uniqueName('between')]
+    expect(about((await shop.check()).warnings, 'superuser')).toEqual([])
+    await shop.ask(
+      'postgres',
+      `create role "${boss}" superuser; create role "${between}"; grant "${boss}" to "${between}"; grant "${between}" to "${shop.a}_owner"`,
+    )
+    expect(about((await shop.check()).warnings, 'superuser')).toEqual(
+      [shop.user, `${shop.a}_owner`].map((role) =>
+        expect.stringContaining(`${role} can make itself a superuser: it may SET ROLE to ${boss}`),
+      ),
+    )
+    await shop.ask('postgres', `drop role "${boss}"`)
+  })
+
   test('of logins without a password, and says so where that cannot be seen', async ({ shop }) => {
     const bare = uniqueName('bare')
     await shop.ask('postgres', `create role "${bare}" login`)

@@ -4,7 +4,14 @@ import { type Access, adviceOnAccess, adviceOnPasswordAge, type DeclaredAccess }
 const now = new Date('2026-11-30T12:00:00Z')
 const day = 86_400_000
 const shop: DeclaredAccess = { role: 'shop', databases: ['shop'], hasPassword: true }
-const nothing: Access = { reachable: [], owned: [], expiring: [], withoutPassword: [], sessionUser: 'postgres' }
+const nothing: Access = {
+  reachable: [],
+  owned: [],
+  expiring: [],
+  mayBecome: [],
+  withoutPassword: [],
+  sessionUser: 'postgres',
+}
 
 const advice = (found: Partial<Access>, declared = [shop]) =>
   adviceOnAccess(declared, { ...nothing, ...found }, { lockDatabase: 'postgres', now })

@@ -15,6 +15,8 @@ export type Access = {
   expiring: { role: string; atMs: number }[]
   /** Roles that may log in and have no password; undefined if that may not be read. */
   withoutPassword: string[] | undefined
+  /** Declared roles that are no superusers, but may become one by SET ROLE. */
+  mayBecome: { role: string; superusers: string[] }[]
   sessionUser: string
 }
 
@@ -29,6 +31,10 @@ export function adviceOnAccess(
 ): string[] {
   return [
     ...reachAdvice(declared, access, lockDatabase),
+    ...access.mayBecome.map(
+      ({ role, superusers }) =>
+        `${role} can make itself a superuser: it may SET ROLE to ${someOf(superusers)}, directly or through other roles; revoke that membership`,
+    ),
     ...declared.flatMap((one) => ownedAdvice(one, access)),
     ...access.expiring.flatMap(({ role, atMs }) => expiryAdvice(role, atMs - now.getTime())),
     ...passwordAdvice(access),

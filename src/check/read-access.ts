@@ -21,6 +21,11 @@ export async function readAccess(db: Db, roles: string[]): Promise<Access> {
                   from who join pg_catalog.pg_shdepend s on s.refobjid = who.oid and s.refclassid = 'pg_catalog.pg_authid'::regclass and s.deptype = 'o'
                   join pg_catalog.pg_database d on d.oid = s.dbid
                  where not rolsuper group by role, d.datname) o),
+      'mayBecome', (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('role', role, 'superusers', superusers) order by role), '[]')
+          from (select role, pg_catalog.json_agg(s.rolname order by s.rolname) as superusers
+                  from who join pg_catalog.pg_roles s on s.rolsuper and pg_catalog.pg_has_role(who.oid, s.oid,
+                    case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end)
+                 where not who.rolsuper group by role) m),
       'expiring', (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('role', role,
             'atMs', pg_catalog.floor(extract(epoch from rolvaliduntil) * 1000)) order by role), '[]')
           from who where rolcanlogin and rolvaliduntil < 'infinity' and rolvaliduntil > '-infinity')) as found`)
