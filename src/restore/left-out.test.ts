@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { Backup } from '../archive/backup.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { AppError } from '../errors.ts'
-import { describeLeftOut, leftOutWarning, refusePartial } from './left-out.ts'
+import { describeLeftOut, leftOutWarning, refusePartial, warningsOf } from './left-out.ts'
 
 const series: Manifest['series'] = { name: 'default', system_identifier: '7', database: 'shop', kind: 'logical' }
 const patterns = { schemas: [], tables: [], table_data: [] }
@@ -39,6 +39,14 @@ const refused = (backups: Backup[], left_out: Manifest['left_out']) => {
   }
   return undefined
 }
+
+test('what a backup warned of is one visible line each', () => {
+  expect(warningsOf({ id: 'X', warnings: [] })).toEqual([])
+  expect(warningsOf({ id: 'X', warnings: ['one', 'two\nlines'] })).toEqual([
+    'when backup X was made: one',
+    'when backup X was made: two\\u000alines',
+  ])
+})
 
 test('a whole backup may replace a database, another is refused with the newest whole one', () => {
   const partial = { schemas: [], tables: ['public.a'], table_data: [], patterns }

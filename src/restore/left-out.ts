@@ -24,6 +24,10 @@ export const leftOutWarning = (manifest: Pick<Manifest, 'id' | 'left_out'>): str
   return what && `backup ${manifest.id} is partial: backup.exclude left out ${what}`
 }
 
+/** What was worth a warning when the backup was made, for whoever restores it. */
+export const warningsOf = ({ id, warnings }: Pick<Manifest, 'id' | 'warnings'>): string[] =>
+  warnings.map((warning) => `when backup ${id} was made: ${visible(warning)}`)
+
 /**
  * A database is only replaced by all of one.
  * @param backups of the same database, oldest first

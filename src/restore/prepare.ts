@@ -13,7 +13,7 @@ import { boundWarnings } from './bound.ts'
 import { wholeOf } from './chosen.ts'
 import { describeInPlace } from './in-place/describe.ts'
 import { planJobs } from './jobs.ts'
-import { leftOutWarning, refusePartial } from './left-out.ts'
+import { leftOutWarning, refusePartial, warningsOf } from './left-out.ts'
 import { asSuperuserFlag, checkListPlace } from './load.ts'
 import { loadingFor, loadingInPlace } from './loading.ts'
 import type { RestoreOptions } from './options.ts'
@@ -45,6 +45,7 @@ export async function prepare(
   if (wanted.swap) refusePartial(trusted, { into: wanted.into, now: options.now() }, chosen.backups)
   const partial = leftOutWarning(trusted)
   if (partial !== undefined) out.warn(partial)
+  for (const warning of ofOneKind(warningsOf(trusted))) out.warn(warning)
   for (const warning of boundWarnings(manifestOf(trusted, wanted.part).extensions)) out.warn(warning)
   const withoutEventTriggers = await mayGoWithoutEventTriggers(session)
   const open = (database: string) => openFor(connection, database, options, withoutEventTriggers)
