@@ -235,6 +235,31 @@ describe.runIf(servers.length > 0).each(servers)('backups in $name', (server) =>
     ])
   })
 
+  test.runIf(isAtomic)(
+    'that were deleted there are verified and fetched by their ids',
+    async ({ configured, database, dir, sql }) => {
+      const bucket = await server.bucket()
+      await server.client.send(
+        new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: { Status: 'Enabled' } }),
+      )
+      await sql`create table t (id int)`
+      const store = s3Store(`s3://${bucket}/of/tests`, server.settings)
+      const { id } = await backUp('', urlOf(database), { store })
+      for (const { key } of await collect(store.list(`${database}/${id}/`))) await store.delete(key)
+      const pgbosun = await configured({ backup: at(server.endpoint, bucket), env })
+      const warnings = [expect.stringContaining(`the backup ${id} was deleted`)]
+      expect((await pgbosun.runJson('backup', 'verify', id)).json).toMatchObject({
+        ...{ exit_code: 0, warnings, results: [{ id, database, ok: true }] },
+      })
+      const file = join(dir, 'deleted.sql')
+      expect((await pgbosun.runJson('backup', 'fetch', id, '--to', file, '--as', 'sql')).json).toMatchObject({
+        ...{ exit_code: 0, id, warnings },
+      })
+      expect(readFileSync(file, 'utf8')).toContain('COPY public.t (id)')
+      expect((await pgbosun.run('backup', 'verify', `${id.slice(0, -4)}0000`)).code).toBe(62)
+    },
+  )
+
   test('a bucket that is not there is never an empty store', async ({ configured }) => {
     const backup = { ...at(server.endpoint, 'missing'), schedule: '0 3 * * *' }
     await expectUnreadable(await configured({ backup, env }), 'there is no bucket missing')

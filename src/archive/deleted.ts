@@ -1,7 +1,8 @@
 import { AppError } from '../errors.ts'
 import type { Store, Stored, Versions } from '../store/store.ts'
 import { counted } from '../units.ts'
-import { databasePrefix, manifestName } from './layout.ts'
+import { storedDatabases } from './backup.ts'
+import { backupPrefix, databasePrefix, manifestName } from './layout.ts'
 import { eachOf, severalStores } from './several.ts'
 
 /**
@@ -40,6 +41,28 @@ function viewOf(store: Store, versions: Versions, objects: Awaited<ReturnType<Ve
     },
   }
 }
+
+/**
+ * Where a backup that is in no store, but was deleted, can still be read. Undefined if it was not, or nobody may look.
+ *
+ * @param only the database, if it is known
+ */
+export async function deletedPlace(
+  store: Store,
+  only: string | undefined,
+  id: string,
+): Promise<{ store: Store; database: string } | undefined> {
+  // who may not look at versions finds nothing there
+  const deleted = await openDeleted(store, only === undefined ? '' : backupPrefix(only, id)).catch(() => undefined)
+  if (!deleted) return undefined
+  for (const database of only === undefined ? await storedDatabases(deleted) : [only])
+    if ((await deleted.folders(databasePrefix(database))).includes(id)) return { store: deleted, database }
+  return undefined
+}
+
+/** For whoever reads a backup from there. */
+export const deletedWarning = (id: string, { name }: Store): string =>
+  `the backup ${id} was deleted: it is read from what ${name} has kept of it`
 
 const folderOf = (key: string) => key.slice(0, key.lastIndexOf('/'))
 

@@ -1,8 +1,7 @@
 import type { Backup } from '../archive/backup.ts'
 import { readBackups } from '../archive/catalog.ts'
 import { fromAnyCopy, unreadWarnings } from '../archive/copies.ts'
-import { openDeleted, withDeleted } from '../archive/deleted.ts'
-import { backupPrefix } from '../archive/layout.ts'
+import { deletedPlace, deletedWarning, withDeleted } from '../archive/deleted.ts'
 import { withLease } from '../archive/lease.ts'
 import { noteDecrypted } from '../archive/records.ts'
 import { type Attempt, retryWhenLost } from '../postgres/retry.ts'
@@ -38,12 +37,10 @@ async function foundIn({ store, source, keys, wanted: { id }, out }: RestoreOpti
   const backups = await readBackups(store, source, keys.secrets)
   for (const warning of unreadWarnings(store)) out.warn(warning)
   if (id === undefined || backups.some((backup) => backup.id === id)) return { store, backups }
-  // who may not look at versions finds nothing there
-  const deleted = await openDeleted(store, backupPrefix(source, id)).catch(() => undefined)
-  const found = deleted ? await readBackups(deleted, source, keys.secrets) : []
-  if (!deleted || found.length === 0) return { store, backups }
-  out.warn(`the backup ${id} was deleted: it is read from what ${deleted.name} has kept of it`)
-  return { store: deleted, backups: [...backups, ...found] }
+  const deleted = await deletedPlace(store, source, id)
+  if (!deleted) return { store, backups }
+  out.warn(deletedWarning(id, deleted.store))
+  return { store: deleted.store, backups: [...backups, ...(await readBackups(deleted.store, source, keys.secrets))] }
 }
 
 async function restoreFrom({ store, backups }: Place, asked: RestoreOptions): Promise<Restored> {

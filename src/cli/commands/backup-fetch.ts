@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
-import { storedDatabases } from '../../archive/backup.ts'
+import { type Backup, storedDatabases } from '../../archive/backup.ts'
 import { readBackups } from '../../archive/catalog.ts'
 import { fromAnyCopy, unreadError, unreadWarnings } from '../../archive/copies.ts'
+import { deletedPlace, deletedWarning } from '../../archive/deleted.ts'
 import { idPattern } from '../../archive/layout.ts'
 import { openStore } from '../../archive/open.ts'
 import { readKeys } from '../../config/keys.ts'
@@ -45,9 +46,8 @@ export const backupFetch: Command = {
     const asked = readAsked(context)
     await refuseExisting(asked.file)
     const keys = readKeys(loaded.config, loaded.env, loaded.baseDir)
-    const source = { store: openStore(loaded, signal), keys }
     const startedAt = performance.now()
-    const backup = await chosen(context, source, asked.id)
+    const { backup, ...source } = await chosen(context, { store: openStore(loaded, signal), keys }, asked.id)
     tuneForStreams()
     const { manifest, sizeBytes, notes, writtenBy } = await fromAnyCopy(source.store, backup, out, async () => {
       const manifest = trustedManifest(await wholeOf(source, backup))
@@ -106,12 +106,13 @@ function readAsked({ args, flags, lists }: CommandContext): Asked {
   return { id: id === 'latest' ? undefined : id, file: resolve(to), as, tables }
 }
 
-/** An id is looked up in the whole store. */
+/** An id is looked up in the whole store, and among what was deleted there. @returns where it is, too */
 async function chosen(
-  { loaded, flags, connection, out }: CommandContext,
+  context: CommandContext,
   { store, keys }: Source,
   id: string | undefined,
-) {
+): Promise<Source & { backup: Backup }> {
+  const { loaded, flags, connection, out } = context
   const only = typeof flags.database === 'string' ? flags.database : undefined
   const databases =
     id === undefined || only !== undefined ? [only ?? connection().database] : await storedDatabases(store)
@@ -122,10 +123,17 @@ async function chosen(
     const wanted = { id, at: undefined, cluster: undefined, swap: undefined }
     const { name } = loaded.config.backup
     try {
-      return chooseFrom(backups, undefined, { wanted, source: database, name, out, now: () => new Date() }).backup
+      const { backup } = chooseFrom(backups, undefined, { wanted, source: database, name, out, now: () => new Date() })
+      return { backup, store, keys }
     } catch (error) {
       throw error instanceof AppError && error.kind === 'restore' ? error.with({ hint: 'give the id of one' }) : error
     }
+  }
+  const deleted = id === undefined ? undefined : await deletedPlace(store, only, id)
+  if (deleted) {
+    out.warn(deletedWarning(id!, deleted.store))
+    const [backup] = (await readBackups(deleted.store, deleted.database, keys.secrets)).filter((one) => one.id === id)
+    if (backup) return { backup, store: deleted.store, keys }
   }
   const unread = unreadError(store)
   if (unread) throw unread

@@ -2,6 +2,7 @@ import { type Backup, listBackups, storedDatabases } from '../../archive/backup.
 import { readAllBackups } from '../../archive/catalog.ts'
 import { isFromFuture } from '../../archive/clock.ts'
 import { unreadError, unreadWarnings } from '../../archive/copies.ts'
+import { deletedPlace, deletedWarning } from '../../archive/deleted.ts'
 import { idPattern } from '../../archive/layout.ts'
 import { openStore } from '../../archive/open.ts'
 import type { RestoreTest } from '../../archive/restore-test.ts'
@@ -46,11 +47,10 @@ export const backupVerify: Command = {
   },
   async run(context) {
     const { loaded, out, signal, log } = context
-    const store = openStore(loaded, signal)
     const search = { path: loaded.env.PATH }
     if (context.flags.restore === true) testConnection(loaded)
     const keys = readKeys(loaded.config, loaded.env, loaded.baseDir)
-    const backups = await wanted(context, store, keys)
+    const { store, backups } = await wanted(context, openStore(loaded, signal), keys)
     if (context.flags.restore === true) return restoreEach(context, store, backups)
     const results: (Verified & { store: string })[] = []
     tuneForStreams() // not earlier: the garbage of reading thousands of manifests is better collected in small steps
@@ -146,12 +146,15 @@ const fields = ({ id, database, level, ok, problem, store }: Verified & { store:
   ...{ id, database, level, ok, problem, store },
 })
 
-/** `latest`, the default, is the newest backup of each database that is backed up. An id is looked up in the whole store. */
+/**
+ * `latest`, the default, is the newest backup of each database that is backed up. An id is looked up in the whole store, and among what
+ * was deleted there. @returns where they are, too
+ */
 async function wanted(
   context: CommandContext,
   store: Store,
   { secrets }: Keys,
-): Promise<Pick<Backup, 'id' | 'database'>[]> {
+): Promise<{ store: Store; backups: Pick<Backup, 'id' | 'database'>[] }> {
   const { args, flags, loaded, out } = context
   const [which = 'latest'] = args
   if (which !== 'latest' && which !== 'all' && !idPattern.test(which))
@@ -166,10 +169,15 @@ async function wanted(
     which === 'latest'
       ? newestOfEach(proven(await readAllBackups(store, databases, secrets), context), loaded.config.backup.name)
       : (await listAll(store, databases)).filter(({ id }) => which === 'all' || id === which)
+  const deleted = found.length === 0 && idPattern.test(which) ? await deletedPlace(store, only, which) : undefined
   const unread = unreadError(store)
-  if (found.length === 0 && unread) throw unread
+  if (found.length === 0 && !deleted && unread) throw unread
   for (const warning of unreadWarnings(store)) out.warn(warning)
-  if (found.length > 0) return found
+  if (found.length > 0) return { store, backups: found }
+  if (deleted) {
+    out.warn(deletedWarning(which, deleted.store))
+    return { store: deleted.store, backups: [{ id: which, database: deleted.database }] }
+  }
   throw new AppError(
     'nobackup',
     `there is no backup ${which === 'latest' || which === 'all' ? `of ${someOf(databases.length > 0 ? databases : databaseList(context))}` : which} in ${store.name}`,
