@@ -1,3 +1,4 @@
+import type { Backup } from '../archive/backup.ts'
 import type { Catalog } from '../archive/catalog-type.ts'
 import { ofName } from '../backup/facts.ts'
 import type { DatabaseBackups, Overview } from '../check/overview.ts'
@@ -18,8 +19,7 @@ export function createOverview(context: Context, state: ServeState, catalog: Cat
     const { backup: policy } = context.loaded.config
     const backups = ofName(catalog.known(database), policy.name)
     const around = aroundOf(backup, catalog.store.name)
-    const last = backups.at(-1)
-    const key = JSON.stringify([backups.length, last?.id, last?.verification?.at, Math.floor(now.getTime() / freshMs)])
+    const key = keyOf(backups, now)
     const known = kept.get(database)
     if (known?.key === key) return { ...known.shown, ...around }
     const shown = shownBackupsOf(backups, around, { policy, now })
@@ -38,6 +38,22 @@ export function createOverview(context: Context, state: ServeState, catalog: Cat
       backups: state.backups.filter(({ ended }) => !ended).map((backup) => backupsOf(backup, now)),
     }
   }
+}
+
+/** Another one for whatever of the backups is shown, and has changed. */
+export const keyOf = (backups: readonly Backup[], now: Date): string => {
+  const noted = backups.flatMap(({ verification, restoreTest }) => [
+    verification?.at.getTime() ?? 0,
+    restoreTest?.at.getTime() ?? 0,
+  ])
+  return JSON.stringify([
+    ...[backups.length, backups[0]?.id, backups.at(-1)?.id, noted.reduce((sum, at) => sum + at, 0)],
+    ...[
+      backups.filter(({ pinned }) => pinned).length,
+      backups.reduce((sum, { stores }) => sum + (stores?.length ?? 0), 0),
+    ],
+    ...[backups.filter(({ problem }) => problem !== undefined).length, Math.floor(now.getTime() / freshMs)],
+  ])
 }
 
 const aroundOf = (backup: BackupState, store: string) => ({

@@ -38,6 +38,23 @@ test('a text is short enough for everybody who may get it', () => {
   expect([text.length < 2_000, text.isWellFormed(), text.match(/…$/gm)]).toEqual([true, true, ['…', '…']])
 })
 
+test('a text of signs that are long once they are sent is short enough, too', () => {
+  for (const sign of ['<', '&', '*', '@', '€', '漢', '😀', '_ '])
+    for (const kind of ['slack', 'ntfy'] as const) {
+      const long = sign.repeat(5_000)
+      const { body } = postedAs(kind, { ...message, condition: { ...message.condition, message: long, hint: long } })
+      const sent = kind === 'slack' ? String(parsed(body).text) : body
+      expect(kind === 'slack' ? sent.length : Buffer.byteLength(sent)).toBeLessThan(kind === 'slack' ? 2_000 : 4_096)
+      expect(sent).toContain('…')
+    }
+})
+
+test('a command is sent to a chat as it has to be typed', () => {
+  const hint = 'delete it with `pgbosun restore --discard shop_eu__before_1a2b3c4d --config /etc/my_app.yaml`'
+  const { text } = parsed(postedAs('slack', { ...message, condition: { ...message.condition, hint } }).body)
+  expect(text).toContain("'pgbosun restore --discard shop_eu__before_1a2b3c4d --config /etc/my_app.yaml'")
+})
+
 describe('names are only names', () => {
   const hostile = (text: string): Message => ({
     ...{ ...message, key: `x/${text}/` },
@@ -46,8 +63,10 @@ describe('names are only names', () => {
 
   test('in Slack, Mattermost and Discord nobody is called and nothing is a link', () => {
     const { text } = parsed(postedAs('slack', hostile('<!channel> <https://evil|click> @everyone *bold* & `x`')).body)
-    expect(text).toContain(
-      '&lt;!channel&gt; &lt;https://evil|click&gt; @\u200beveryone *\u200bbold*\u200b &amp; `\u200bx`',
+    expect(text).toContain("&lt;!channel&gt; &lt;https://evil|click&gt; @\u200beveryone *\u200bbold*\u200b &amp; 'x'")
+    const more = parsed(postedAs('slack', hostile('[bank](https://evil) ||x|| _a_ __b__ ~c~')).body)
+    expect(more.text).toContain(
+      '[bank]\u200b(https://evil) |\u200b|x|\u200b| _\u200ba_\u200b _\u200b_\u200bb_\u200b_\u200b ~\u200bc~\u200b',
     )
   })
 

@@ -27,7 +27,21 @@ export function textOf({ event, condition, flapping }: Message, now: Date): stri
  */
 const longestLine = 800
 
-const cut = (line: string) => (line.length <= longestLine ? line : `${line.slice(0, longestLine - 1).toWellFormed()}…`)
+/** Signs that take more room once they are escaped count for more, and so do those of several bytes: ntfy counts bytes. */
+const weightOf = (sign: string) => Math.max(withoutMarkup(sign).length, Buffer.byteLength(sign) / 2)
+
+function cut(line: string): string {
+  let weight = 0
+  let end = 0
+  let fits = 0
+  for (const sign of line.toWellFormed()) {
+    weight += weightOf(sign)
+    end += sign.length
+    if (weight <= longestLine - 2) fits = end
+    if (weight > longestLine) return `${line.slice(0, fits).toWellFormed()}…`
+  }
+  return line
+}
 
 /** `, 3 h`: what is shorter than two minutes is not worth saying. */
 function lasted(ms: number): string {
@@ -105,11 +119,16 @@ function signed({ body, headers }: Posted, { now, secret }: { now: Date; secret:
   return { body, headers: { ...headers, 'pgbosun-signature': `t=${t},v1=${v1}` } }
 }
 
-/** Slack: https://docs.slack.dev/messaging/formatting-message-text. Discord and Mattermost would notify everybody for a name with `@`. */
+/**
+ * Slack: https://docs.slack.dev/messaging/formatting-message-text. Discord and Mattermost would notify everybody for a name with `@`, and
+ * hide an address behind `[text](…)`. What does not begin or end markup stays as it is, because commands are copied from the message.
+ */
 const withoutMarkup = (text: string) =>
   text
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
     .replaceAll('@', '@\u200b')
-    .replaceAll(/[*_~`]/g, (mark) => `${mark}\u200b`)
+    .replaceAll('`', "'")
+    .replaceAll(/[*~]|\|(?=\|)|\](?=\()/g, (mark) => `${mark}\u200b`)
+    .replaceAll(/(?<![\p{L}\p{N}_])_+|_+(?![\p{L}\p{N}_])/gu, (marks) => marks.replaceAll('_', '_\u200b'))
