@@ -1,6 +1,5 @@
 /** Makes the rules of src/config/rules.ts from the schema. */
 import type * as z from 'zod'
-import { manifestSchema } from '../src/archive/manifest.ts'
 import { predicates } from '../src/config/predicates.ts'
 import type { Check, Compiled, Rule } from '../src/config/rules.ts'
 import { configSchema } from '../src/config/schema.ts'
@@ -12,10 +11,7 @@ export const compileSchema = (): Compiled => ({
   leaves: leaves(configSchema).map(({ path, kind }) => ({ path, kind })),
 })
 
-/** That of a backup's manifest, of which a store may have thousands. */
-export const compileManifest = (): Pick<Compiled, 'rule' | 'shared'> => rulesOf(manifestSchema)
-
-type Def = Partial<CheckDef> & {
+type Def = {
   type: string
   format?: string
   checks?: { _zod: { def: CheckDef } }[]
@@ -79,10 +75,10 @@ function ownRule(schema: z.ZodType, below: (part: z.ZodType) => Rule): Rule {
   const withChecks = checks.length > 0 && { checks }
   switch (def.type) {
     case 'object':
+      if (!def.catchall || defOf(def.catchall).type !== 'never') throw new Error('a map must be strict')
       return {
         is: 'map',
         keys: Object.fromEntries(Object.entries(def.shape).map(([key, value]) => [key, below(value)])),
-        ...restOf(def),
         ...withChecks,
       }
     case 'record':
@@ -92,10 +88,7 @@ function ownRule(schema: z.ZodType, below: (part: z.ZodType) => Rule): Rule {
     case 'union':
       return { is: 'either', of: def.options.map(below) }
     case 'string':
-      // an instant, for example, is a string and a check in one
-      return def.check === undefined
-        ? { is: 'string', ...withChecks }
-        : { is: 'string', checks: [checkOf(def), ...checks] }
+      return { is: 'string', ...withChecks }
     case 'number': {
       const whole: Check[] = def.format === 'safeint' ? [{ check: 'whole' }] : []
       return { is: 'number', checks: [...whole, ...checks] }
@@ -120,19 +113,11 @@ function ownRule(schema: z.ZodType, below: (part: z.ZodType) => Rule): Rule {
   }
 }
 
-function restOf({ catchall }: Def): { rest?: 'keep' | 'drop' } {
-  if (!catchall) return { rest: 'drop' }
-  const { type } = defOf(catchall)
-  if (type === 'never') return {}
-  if (type === 'unknown') return { rest: 'keep' }
-  throw new Error(`other keys of a map have a type without a rule: ${type}`)
-}
-
 const names = new Map<unknown, keyof typeof predicates>(
   Object.entries(predicates).map(([name, test]) => [test, name as keyof typeof predicates]),
 )
 
-function checkOf({ check, minimum, value, inclusive, pattern, fn }: Partial<CheckDef>): Check {
+function checkOf({ check, minimum, value, inclusive, pattern, fn }: CheckDef): Check {
   if (check === 'min_length' && minimum !== undefined) return { check: 'length', least: minimum }
   if (check === 'greater_than' && inclusive && value !== undefined) return { check: 'least', least: value }
   if (check === 'string_format' && pattern) return { check: 'pattern', source: pattern.source, flags: pattern.flags }

@@ -82,11 +82,13 @@ describe.skipIf(!existsSync(join(dist, 'up.cache')))('the built program', () => 
        let called = ''
        Script.prototype.runInThisContext = function (...args) {
          const parts = run.apply(this, args)
-         for (const [name, part] of Object.entries(parts))
-           parts[name] = function (...args) {
+         const noting = (part) =>
+           typeof part !== 'function' ? part : function (...args) {
              called += part
              return part.apply(this, args)
            }
+         if (typeof parts === 'function') return noting(parts)
+         for (const [name, part] of Object.entries(parts)) parts[name] = noting(part)
          return parts
        }
        process.on('exit', () => require('node:fs').writeFileSync('called', called))`,

@@ -1,5 +1,3 @@
-import { collectGarbage } from '../machine/heap.ts'
-
 /** Loaded at first use, because loading takes a millisecond: too long for a run that finds nothing to do. */
 const setFlag = (flag: string): void => process.getBuiltinModule('node:v8').setFlagsFromString(flag)
 
@@ -25,7 +23,11 @@ export function tuneForLittleMemory(): void {
   if (process.constrainedMemory() >= littleBytes) return
   setFlag('--semi-space-growth-factor=1')
   // for code that reads thousands of things, and knows when they are garbage
-  globalThis.gc = collectGarbage as NodeJS.GCFunction
+  globalThis.gc = ((how) => {
+    setFlag('--expose-gc')
+    globalThis.gc = process.getBuiltinModule('node:vm').runInNewContext('gc') as NodeJS.GCFunction
+    globalThis.gc(how as NodeJS.GCOptions)
+  }) as NodeJS.GCFunction
 }
 
 /** Until a run has used this much processor time, its heap has not grown, and V8 compiles nothing in the background. */
@@ -52,8 +54,8 @@ function processorMs(): number {
 }
 
 function calmThreads(): void {
-  for (const flag of ['--no-maglev', '--no-concurrent-sparkplug']) setFlag(flag)
-  collectGarbage()
+  for (const flag of ['--no-maglev', '--no-concurrent-sparkplug', '--expose-gc']) setFlag(flag)
+  process.getBuiltinModule('node:vm').runInNewContext('gc')()
 }
 
 /**

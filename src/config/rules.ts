@@ -8,8 +8,7 @@ import type { Leaf } from './walk.ts'
  * than using them. What a rule does not accept is left to the schema, which says what is wrong.
  */
 export type Rule =
-  /** `rest`: what becomes of other keys; without it there may be none. */
-  | { is: 'map'; keys: Record<string, Rule>; rest?: 'keep' | 'drop'; checks?: Check[] }
+  | { is: 'map'; keys: Record<string, Rule>; checks?: Check[] }
   | { is: 'record'; key: Rule; value: Rule; checks?: Check[] }
   | { is: 'list'; of: Rule; checks?: Check[] }
   | { is: 'either'; of: Rule[] }
@@ -92,15 +91,13 @@ function read(rule: Rule, input: unknown, shared: Shared): unknown {
         rule.checks,
       )
     case 'map':
-      return checked(readMap(rule, mapOf(input), shared), rule.checks)
+      return checked(readMap(rule.keys, mapOf(input), shared), rule.checks)
   }
 }
 
-type MapRule = Extract<Rule, { is: 'map' }>
-
-function readMap({ keys, rest }: MapRule, input: Record<string, unknown>, shared: Shared): Record<string, unknown> {
-  if (rest === undefined && Object.keys(input).some((key) => !Object.hasOwn(keys, key))) fail(misfit)
-  const result: Record<string, unknown> = rest === 'keep' ? { ...input } : {}
+function readMap(keys: Record<string, Rule>, input: Record<string, unknown>, shared: Shared): Record<string, unknown> {
+  if (Object.keys(input).some((key) => !Object.hasOwn(keys, key))) fail(misfit)
+  const result: Record<string, unknown> = {}
   for (const [key, rule] of Object.entries(keys))
     if (Object.hasOwn(input, key)) result[key] = read(rule, input[key], shared)
     else if (rule.is !== 'optional') result[key] = read(rule, undefined, shared)

@@ -261,6 +261,8 @@ async function stay(
         })
       : undefined
   client?.turn()
+  const memory = watchMemory()
+  memory.turn()
   const databases = watchDatabases(context, state, watchers.rotation)
   await databases.refresh()
   const tests = createTestScheduler({
@@ -311,12 +313,12 @@ async function stay(
       client?.turn()
       tests.turn()
       if (schedules.length > 0) copying.turn()
+      memory.turn()
     },
     now: () => new Date(),
     log,
     signal,
   })
-  const stopGivingBack = watchMemory()
   const look =
     state.upWanted && context.isTarget()
       ? watchDeclared(context, state, { rotation: watchers.rotation, before: createExpiry(context, catalog) })
@@ -333,7 +335,7 @@ async function stay(
     state.phase = 'stopping'
     stopRefreshing()
     stopWatching()
-    stopGivingBack()
+    memory.stop()
     await Promise.all([scheduler.stop(), tests.stop(), copying.stop(), look?.stop()])
   }
 }
