@@ -39,7 +39,8 @@ export async function withProgress<T>(
       if (now - lastAt < (terminal ? 100 : quietMs)) return
       lastAt = now
       const percent = Math.floor((100 * done) / Math.max(1, total))
-      if (!terminal) return log.info({ done, total, percent, ...(at && fieldsOf(at)) }, `${percent} % of ${total} ${what}`)
+      if (!terminal)
+        return log.info({ done, total, percent, ...(at && fieldsOf(at)) }, `${percent} % of ${total} ${what}`)
       drawn = true
       const bar = '█'.repeat(Math.floor(percent / 4)).padEnd(25, '░')
       const text = `${bar} ${done}/${total} ${what}`
