@@ -20,13 +20,6 @@ export type Rule = {
 /** Of the repository: whoever uses the rules puts the address of their copy in front. */
 const docs = 'docs'
 
-/** Only `check` looks at these, where and when it runs: of `serve`, a rule about them would never fire. */
-export const notOfServe: readonly ConditionName[] = [
-  ...(['migration-failed', 'history-problem', 'objects-missing', 'assertion-violated', 'schema-drift'] as const),
-  ...(['invalid-index', 'role-drift', 'app-locked-out', 'verify-overdue'] as const),
-  ...(['replaced-database-waits', 'held-after-restore'] as const),
-]
-
 /** Replicas say the same; where one of them knows less, what is bad counts. */
 const acrossReplicas = 'without (instance, pod)'
 
@@ -118,7 +111,7 @@ export const rules: Rule[] = [
     summary: 'nobody knows whether the database can be restored',
     description: "Something cannot be looked at. 'pgbosun status' names it.",
   }),
-  ...conditionNames.filter((name) => !notOfServe.includes(name)).map(conditionRule),
+  ...conditionNames.map(conditionRule),
 ]
 
 const head =
