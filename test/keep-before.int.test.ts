@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
 import { client } from './support/backup.ts'
@@ -13,6 +14,7 @@ const wanted = async (more: object) => ({
 })
 
 const served = async (app: App, line: string) => {
+  await sleep(1_200) // as old as it has to be
   const { log, child, finished } = app.start('serve')
   await until(line, () => log().includes(line) || undefined)
   child.kill('SIGTERM')

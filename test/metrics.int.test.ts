@@ -67,9 +67,8 @@ describe('/metrics', { timeout: 60_000 }, () => {
     const { child } = serving.serve({ backup: { store: store(dir), schedule: '@yearly' } })
     const text = await until('what is stored', async () => {
       const now = await serving.metrics().catch(() => '')
-      return metric(now, 'pgbosun_backups_stored') === 1000 && metric(now, 'pgbosun_server_connections') !== undefined
-        ? now
-        : undefined
+      const isLooked = now.includes('condition="backup-overdue"') && now.includes('pgbosun_server_connections ')
+      return isLooked && metric(now, 'pgbosun_backups_stored') === 1000 ? now : undefined
     })
     const ago = (name: string) => Date.now() / 1000 - metric(text, name)!
     expect(ago('pgbosun_recoverable_to_timestamp_seconds')).toBeCloseTo(3600, -2)
