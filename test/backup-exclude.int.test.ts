@@ -79,7 +79,9 @@ describe.skipIf(!client)('backup.exclude', () => {
     expect([restored.json.rows_compared, restored.json.differences]).toEqual([4, []])
     expect(restored.json.warnings).toEqual([
       `backup ${json.id} is partial: backup.exclude left out 1 schema (tmp_1), 10 tables (${manifest.left_out!.tables.slice(0, 3).join(', ')} and 7 more), the rows of 2 tables ("Tmp_2".t, public.events)`,
+      ...manifest.warnings.map((warning) => `when backup ${json.id} was made: ${warning}`),
     ])
+    expect(manifest.warnings).toHaveLength(3)
     const copy = open(into)
     // no sequence of a table that is not there, and nothing that forgot what number comes next
     expect(await copy`select last_value from kept_id_seq`).toEqual([{ last_value: '7' }])
