@@ -165,7 +165,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     await shop.configure('passwords: { applyOnRotation: never }')
     await servedWith(shop, dir, () => shop.write('keeper', fresh))
     expect(await failure(shop)).toContain(`the password of ${shop.keeper} was refused`)
-    const [line = '{}'] = lines(shop, 'was refused')
+    const line = await refusalIn(shop)
     expect(JSON.parse(line)).toMatchObject({ hint: 'the secret has changed since `up`: run `pgbosun up`' })
     expect(await shop.letsIn(shop.keeper, old)).toBe(true)
     const [condition] = await shop.until(
@@ -186,7 +186,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     await shop.until('a backup', async () => (await backup(shop))?.last_success_id ?? undefined)
     await shop.write('keeper', fresh)
     await shop.until('a failure', async () => (await backup(shop))?.last_error ?? undefined, 90_000)
-    const [line = '{}'] = lines(shop, 'was refused')
+    const line = await refusalIn(shop)
     expect(JSON.parse(line)).toMatchObject({ hint: 'the secret has changed since `up`: run `pgbosun up`' })
     expect(await shop.letsIn(shop.keeper, old)).toBe(true)
     expect(await run(['up'], { cwd: dir, env: shop.env })).toMatchObject({ code: 0 })
@@ -208,7 +208,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     })
     try {
       await failure(shop)
-      const [line = '{}'] = lines(shop, 'was refused')
+      const line = await refusalIn(shop)
       expect(JSON.parse(line)).toMatchObject({ hint: expect.stringContaining('is being written') })
       expect(await shop.letsIn(shop.keeper, old)).toBe(true)
     } finally {
@@ -242,7 +242,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
       { PGPASSWORD_FILE: `${dir}/secrets/login` },
     )
     await failure(shop)
-    const [line = '{}'] = lines(shop, 'was refused')
+    const line = await refusalIn(shop)
     expect(JSON.parse(line)).toMatchObject({ hint: expect.stringContaining('backup.url has another one') })
     expect(await shop.letsIn(shop.keeper, old)).toBe(true)
   })
@@ -256,7 +256,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     await shop.until('a backup', async () => (await backup(shop))?.last_success_id ?? undefined)
     await sql.unsafe(`alter role ${shop.keeper} password 'of somebody else'`)
     await shop.until('a failure', async () => (await backup(shop))?.last_error ?? undefined, 90_000)
-    const [line = '{}'] = lines(shop, 'was refused')
+    const line = await refusalIn(shop)
     expect(JSON.parse(line)).toMatchObject({ hint: expect.stringContaining('`pgbosun up`') })
     expect(await shop.letsIn(shop.keeper, 'of somebody else')).toBe(true)
   }, 120_000)
@@ -286,7 +286,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
         await shop.write('keeper', fresh)
       })
       await failure(shop)
-      const [line = '{}'] = lines(shop, 'was refused')
+      const line = await refusalIn(shop)
       expect(JSON.parse(line)).toMatchObject({
         hint: expect.stringContaining('the lock on roles and databases was held'),
       })
@@ -308,7 +308,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     await shop.until('a backup', async () => (await backup(shop))?.last_success_id ?? undefined)
     await shop.write('keeper', fresh)
     await shop.until('a failure', async () => (await backup(shop))?.last_error ?? undefined, 90_000)
-    const [line = '{}'] = lines(shop, 'was refused')
+    const line = await refusalIn(shop)
     expect(JSON.parse(line).hint).toMatch(
       /^the secret has changed since `up`: run `pgbosun up` as a user that may set the password/,
     )
@@ -316,6 +316,9 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     expect(await shop.letsIn(shop.keeper, old)).toBe(true)
   }, 150_000)
 })
+
+/** The status may know of it before the log has arrived here. */
+const refusalIn = (shop: Shop) => shop.until('the line', async () => lines(shop, 'was refused')[0])
 
 describe.concurrent('a rotated secret of another role', () => {
   const condition = (shop: Shop, there: boolean) =>

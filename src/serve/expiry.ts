@@ -24,7 +24,10 @@ export function createExpiry(context: Context, catalog: Catalog): (() => Promise
     if (told !== text) say()
     told = text
   }
+  let busy = false
   return async () => {
+    if (busy) return
+    busy = true
     try {
       const connection = context.connection()
       const name = connection.database
@@ -49,6 +52,8 @@ export function createExpiry(context: Context, catalog: Catalog): (() => Promise
       const { message, kind } = asAppError(error)
       if (signal.aborted || kind === 'locked') return
       tell(message, () => log.warn({ problem: message }, 'could not look for databases that restores have replaced'))
+    } finally {
+      busy = false
     }
   }
 }

@@ -46,7 +46,9 @@ export function watchDeclared(
   let wake = new AbortController()
   const work = async () => {
     while (!ended.aborted) {
-      await before?.()
+      // a server that does not answer keeps nobody from looking
+      if (before)
+        await Promise.race([before(), sleep(lateMs, undefined, { signal: ended, ref: false }).catch(() => {})])
       await look({ ...context, signal: ended, log: silentLog }, { state, rotation, heard: context })
       await sleep(pauseMs, undefined, { signal: AbortSignal.any([wake.signal, ended]), ref: false }).catch(() => {})
       if (wake.signal.aborted) wake = new AbortController()
