@@ -57,7 +57,7 @@ describe.skipIf(!client || !pgbouncer)('a swap behind a pooler of transactions',
       await Promise.all(clients)
       for (const { counts, errors } of all) {
         expect(counts.filter((count, i) => count !== counts[i - 1])).toEqual([10, 1000])
-        // ended with the session behind it, then at most refused while the pooler waits
+        // ended with the session of the server that it had, then at most refused while the pooler waits
         expect(errors.length, errors.join('\n')).toBeLessThan(10)
       }
     } finally {

@@ -27,7 +27,7 @@ test('without code the order stays, whatever depends on what', () => {
   expect(order(entry(1, 'a'), entry(2, 'b'), entry(3, 'c', 1))).toBe('a b c')
 })
 
-test('what waits for a second one that runs code comes behind it; ids from elsewhere and circles keep nothing', () => {
+test('what waits for a second one that runs code comes after it; ids from elsewhere and circles hold back nothing', () => {
   expect(order(entry(1, 'code1'), entry(2, 'a', 1), entry(3, 'code2', 2), entry(4, 'b', 3), entry(5, 'c', 99))).toBe(
     'c code1 a code2 b',
   )

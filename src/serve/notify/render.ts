@@ -27,20 +27,20 @@ export function textOf({ event, condition, flapping }: Message, now: Date): stri
  */
 const longestLine = 800
 
-/** Signs that take more room once they are escaped count for more, and so do those of several bytes: ntfy counts bytes. */
-const weightOf = (sign: string) => Math.max(withoutMarkup(sign).length, Buffer.byteLength(sign) / 2)
+/** As long as it is once it is escaped, for chats, and half of its bytes: ntfy counts those. */
+const weightOf = (text: string) => Math.max(withoutMarkup(text).length, Buffer.byteLength(text) / 2)
 
 function cut(line: string): string {
-  let weight = 0
-  let end = 0
-  let fits = 0
-  for (const sign of line.toWellFormed()) {
-    weight += weightOf(sign)
-    end += sign.length
-    if (weight <= longestLine - 2) fits = end
-    if (weight > longestLine) return `${line.slice(0, fits).toWellFormed()}…`
+  if (weightOf(line) <= longestLine) return line
+  const signs = [...line.slice(0, longestLine).toWellFormed()]
+  const start = (count: number) => signs.slice(0, count).join('')
+  let [fits, most] = [0, signs.length]
+  while (fits < most) {
+    const middle = Math.ceil((fits + most) / 2)
+    if (weightOf(start(middle)) <= longestLine - 2) fits = middle
+    else most = middle - 1
   }
-  return line
+  return `${start(fits)}…`
 }
 
 /** `, 3 h`: what is shorter than two minutes is not worth saying. */
